@@ -1,0 +1,27 @@
+/*
+ * enter.h - what happens between the clone of a worker and its command. Private to sandbox/.
+ */
+#ifndef POSTERN_SANDBOX_ENTER_H
+#define POSTERN_SANDBOX_ENTER_H
+
+#include "report.h"
+#include "sandbox.h"
+
+/* A worker's descriptors: 0, 1 and 2 are the command's, then these. */
+enum { WORKER_REPORT_FD = 3, WORKER_WORKSPACE_FD = 4 };
+
+/*
+ * Takes job->stdio to 0-2, job->report_fd to WORKER_REPORT_FD and `workspace`, if there is one, to
+ * WORKER_WORKSPACE_FD, and closes everything else. Returns 0, or -1 with errno.
+ */
+int enter_descriptors(const struct sandbox_job *job, int workspace);
+
+/*
+ * Run by pid 1 of the new namespaces, as root, after enter_descriptors(): builds what is private to
+ * one exec, gives up everything, and confines itself. On return the caller may only run the
+ * command. Returns the Landlock ruleset it is under (CLOEXEC), or -1 with errno and *stage.
+ */
+int enter(const struct sandbox_template *tpl, const struct sandbox_job *job,
+          enum report_stage *stage);
+
+#endif

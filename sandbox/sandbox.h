@@ -1,0 +1,68 @@
+/*
+ * sandbox.h - building, entering and supervising one sandbox.
+ *
+ * The spawner calls sandbox_prepare() once per [sandbox] section of a generation and
+ * sandbox_spawn() once per exec. Both need root and a single-threaded process.
+ */
+#ifndef POSTERN_SANDBOX_SANDBOX_H
+#define POSTERN_SANDBOX_SANDBOX_H
+
+#include "err.h"
+#include "spec.h"
+
+#include <linux/filter.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* One prepared sandbox: a mount namespace to be copied for each exec, and a compiled filter. */
+struct sandbox_template {
+    const struct sandbox_spec *spec; /* borrowed */
+    int mnt_ns;                      /* the template's mount namespace, an nsfs fd */
+    int host_ns;                /* the one it was prepared in, if a workspace needs it; or -1 */
+    int kept_in;                /* WORKSPACE_KEPT: the directory of the workspaces; or -1 */
+    struct sock_filter *filter; /* the exported BPF program */
+    unsigned short filter_len;
+};
+
+struct sandbox_job {
+    const char *const *argv; /* argv[0] is looked up in PATH of envp when it has no slash */
+    const char *const *envp; /* complete; nothing is added */
+    const char *user_name;   /* for passwd, group; never a path */
+    uid_t uid;               /* gid is the same number */
+    int stdio[3];            /* borrowed; become fds 0, 1 and 2 of the command */
+    int report_fd;           /* borrowed; SOCK_SEQPACKET end for report.h messages */
+    int shared;              /* borrowed; WORKSPACE_CONNECTION: from sandbox_share() */
+    bool has_cgroup;         /* it runs in a cgroup of its own: */
+    int cgroup;              /* borrowed; its directory, with the limits already in force */
+    unsigned controllers;    /* that keep them (cgroup.h); rlimits stand in for others */
+    uint64_t tasks_total;    /* of all jobs of this uid, where CGROUP_PIDS isn't; 0: any number */
+};
+
+/*
+ * Builds the mount namespace and the filter of `spec`. The caller's own mount namespace is not
+ * changed. `out` is valid until sandbox_template_free(). Returns 0, or -1 with `err` naming the
+ * step; nothing is left behind then.
+ */
+int sandbox_prepare(const struct sandbox_spec *spec, struct sandbox_template *out, struct err *err);
+void sandbox_template_free(struct sandbox_template *tpl);
+
+/*
+ * WORKSPACE_CONNECTION: makes an empty workspace for `owner`, to be given to each job that shares
+ * it; under templates of other generations, too. It is gone when the last copy of *fd (CLOEXEC, the
+ * caller's) is closed and the last job in it has ended. The caller ends up in the host's mount
+ * namespace. Returns 0, or -1 with err.
+ */
+int sandbox_share(const struct sandbox_template *tpl, uid_t owner, int *fd, struct err *err);
+
+/*
+ * Starts the worker, pid 1 of a new sandbox, which enters it and runs the job; how it went is told
+ * on job->report_fd alone (report.h). The caller ends up in the template's mount namespace
+ * (setns(2)) and with an empty capability bounding set, and is the parent that must reap *pid: the
+ * worker dies with it. Returns 0 and owns *pidfd (CLOEXEC), or -1.
+ */
+int sandbox_spawn(const struct sandbox_template *tpl, const struct sandbox_job *job, pid_t *pid,
+                  int *pidfd, struct err *err);
+
+#endif

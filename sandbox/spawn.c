@@ -1,0 +1,72 @@
+#include "sandbox.h"
+
+#include "binds.h"
+#include "cleanup.h"
+#include "drop.h"
+#include "worker.h"
+#include "workspace.h"
+
+#include <errno.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* As fork(2), but into namespaces and a cgroup of its own: no process of a sandbox is ever outside
+ * of them, and a cgroup namespace has the cgroup as its root. */
+static pid_t clone_worker(enum sandbox_network network, const struct sandbox_job *job, int *pidfd)
+{
+    struct clone_args args = {
+        .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP |
+                 CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+        .pidfd = (uint64_t)(uintptr_t)pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    if (network != NETWORK_HOST)
+        args.flags |= CLONE_NEWNET;
+    if (job->has_cgroup) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)job->cgroup;
+    }
+    return (pid_t)syscall(SYS_clone3, &args, sizeof args);
+}
+
+/* Dropping each of some forty capabilities costs a worker more than all its mounts but one. */
+static void prepare_caller(void)
+{
+    static bool prepared;
+    if (!prepared)
+        drop_bounding_early();
+    prepared = true;
+}
+
+int sandbox_spawn(const struct sandbox_template *tpl, const struct sandbox_job *job, pid_t *pid,
+                  int *pidfd, struct err *err)
+{
+    *pidfd = -1;
+    prepare_caller();
+    cleanup_fd int workspace = -1;
+    bool opened = workspace_open(tpl, job, &workspace, err) == 0;
+    /* Cloned from there the copy is cheap; from the host's namespace it would copy every mount. And
+     * whoever stayed in what a connection shares would keep it. */
+    if (setns(tpl->mnt_ns, CLONE_NEWNS) < 0)
+        return err_set(err, errno, "sandbox '%s': setns", tpl->spec->name);
+    if (!opened)
+        return -1;
+    if (binds_hide_again(tpl->spec, err) < 0)
+        return err_wrap(err, "sandbox '%s'", tpl->spec->name);
+    /* No signal may find the child with the caller's state. The worker sets a mask of its own. */
+    sigset_t all, old;
+    sigfillset(&all);
+    if (sigprocmask(SIG_SETMASK, &all, &old) < 0)
+        return err_set(err, errno, "sigprocmask");
+    *pid = clone_worker(tpl->spec->network, job, pidfd);
+    int num = errno;
+    if (*pid == 0)
+        worker_run(tpl, job, workspace);
+    (void)sigprocmask(SIG_SETMASK, &old, NULL);
+    if (*pid < 0)
+        return err_set(err, num, "sandbox '%s': clone3", tpl->spec->name);
+    return 0;
+}

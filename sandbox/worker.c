@@ -1,0 +1,265 @@
+#include "worker.h"
+
+#include "cleanup.h"
+#include "command.h"
+#include "enter.h"
+#include "profile.h"
+#include "report.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum {
+    NOTES_MAX = 8,         /* kinds of refused calls that are reported; others are only refused */
+    NOTIF_SIZE_MAX = 512,  /* of the kernel's struct seccomp_notif, which may grow */
+    SEND_TIMEOUT_MS = 5000 /* for a report that must not be lost */
+};
+
+struct worker {
+    const struct seccomp_spec *profile;
+    struct command command;
+    int report, signals;
+    int noted[NOTES_MAX]; /* calls that have been reported */
+    unsigned n_noted;
+    int killed_nr; /* the call that a KILL rule ended the exec for, or -1 */
+};
+
+static bool try_send(int fd, const unsigned char *buf, size_t len)
+{
+    return send(fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
+}
+
+/* Waits for a stalled master, but not for ever: it would find end of file then. */
+static void send_report(int fd, const struct report *report)
+{
+    unsigned char buf[REPORT_MAX];
+    size_t len = report_encode(report, buf);
+    if (try_send(fd, buf, len) || errno != EAGAIN)
+        return;
+    struct pollfd wait = {.fd = fd, .events = POLLOUT};
+    const struct timespec timeout = {.tv_sec = SEND_TIMEOUT_MS / 1000};
+    if (ppoll(&wait, 1, &timeout, NULL) > 0)
+        (void)try_send(fd, buf, len);
+}
+
+static void fail_and_exit(int fd, enum report_stage stage, int num)
+{
+    const struct report report = {.type = REPORT_FAILED, .stage = stage, .err_num = num};
+    send_report(fd, &report);
+    _exit(1);
+}
+
+/*
+ * What a worker does from here on. It has no privileges left; this keeps a fault in it from being
+ * of use to the command, with which it shares a uid and a pid namespace.
+ */
+static int confine_supervisor(void)
+{
+#ifdef POSTERN_SANITIZE
+    /* A sanitizer's runtime makes calls of its own whenever it likes. */
+    return 0;
+#else
+#if defined(__x86_64__)
+    const uint32_t native = AUDIT_ARCH_X86_64;
+#elif defined(__aarch64__)
+    const uint32_t native = AUDIT_ARCH_AARCH64;
+#else
+#error "name the audit architecture here"
+#endif
+#define ALLOW(name)                                                                                \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1),                                         \
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, native, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        ALLOW(ppoll),
+        ALLOW(read),
+        ALLOW(recvfrom),
+        ALLOW(sendto),
+        ALLOW(ioctl),
+        ALLOW(wait4),
+        ALLOW(kill),
+        ALLOW(getrusage),
+        ALLOW(close),
+        ALLOW(restart_syscall),
+        ALLOW(exit_group),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    };
+#undef ALLOW
+    const struct sock_fprog program = {.len = array_len(filter), .filter = filter};
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+#endif
+}
+
+static void report_exit_and_exit(const struct worker *worker, int status)
+{
+    struct report report = {.type = REPORT_EXIT, .syscall_nr = worker->killed_nr};
+    struct rusage usage;
+    if (worker->killed_nr >= 0) {
+        report.signalled = true;
+        report.code = SIGSYS;
+    } else if (WIFSIGNALED(status)) {
+        report.signalled = true;
+        report.code = WTERMSIG(status);
+        report.core = WCOREDUMP(status);
+    } else {
+        report.code = WEXITSTATUS(status);
+    }
+    /* Of all that was waited for: by the command, and here of what it left behind. */
+    if (getrusage(RUSAGE_CHILDREN, &usage) == 0) {
+        report.user_us =
+            (uint64_t)usage.ru_utime.tv_sec * 1000000 + (uint64_t)usage.ru_utime.tv_usec;
+        report.system_us =
+            (uint64_t)usage.ru_stime.tv_sec * 1000000 + (uint64_t)usage.ru_stime.tv_usec;
+        report.max_rss_kib = (uint64_t)usage.ru_maxrss;
+    }
+    /* Before the end, which waits until the kernel has taken the namespaces down. */
+    send_report(worker->report, &report);
+    _exit(0);
+}
+
+/* Reaps everything that has died, as pid 1 must; the command's end is the end. */
+static void on_child(struct worker *worker)
+{
+    struct signalfd_siginfo info;
+    (void)!read(worker->signals, &info, sizeof info);
+    bool ended = false;
+    int status, command_status = 0;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        if (pid == worker->command.pid) {
+            ended = true;
+            command_status = status;
+        }
+    }
+    if (ended)
+        report_exit_and_exit(worker, command_status);
+}
+
+static void on_control(const struct worker *worker)
+{
+    unsigned char buf[REPORT_MAX];
+    struct control control;
+    ssize_t len = recv(worker->report, buf, sizeof buf, MSG_DONTWAIT | MSG_TRUNC);
+    if (len < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    /* The master has gone, or what is there is not the master: so goes the sandbox. */
+    if (len <= 0 || (size_t)len > sizeof buf || control_decode(buf, (size_t)len, &control) < 0)
+        _exit(1);
+    pid_t target = control.type == CONTROL_SIGNAL ? -worker->command.pid : -1;
+    (void)kill(target, control.signo);
+}
+
+static void note_refusal(struct worker *worker, int nr)
+{
+    for (unsigned i = 0; i < worker->n_noted; i++)
+        if (worker->noted[i] == nr)
+            return;
+    if (worker->n_noted == NOTES_MAX)
+        return;
+    worker->noted[worker->n_noted++] = nr;
+    unsigned char buf[REPORT_MAX];
+    const struct report report = {.type = REPORT_NOTE, .syscall_nr = nr};
+    size_t len = report_encode(&report, buf);
+    /* One that doesn't fit is dropped: the command must not wait for the master. */
+    (void)try_send(worker->report, buf, len);
+}
+
+static void on_refused_call(struct worker *worker)
+{
+    union {
+        struct seccomp_notif notif;
+        unsigned char room[NOTIF_SIZE_MAX];
+    } got = {.room = {0}};
+    /* It fails if the caller has died meanwhile. */
+    if (ioctl(worker->command.listener, SECCOMP_IOCTL_NOTIF_RECV, &got.notif) < 0)
+        return;
+    int nr = got.notif.data.nr;
+    if (profile_answer(worker->profile, nr) == SECCOMP_ANSWER_KILL) {
+        if (worker->killed_nr < 0)
+            worker->killed_nr = nr;
+        /* Unanswered, the caller can only die. */
+        (void)kill(-1, SIGKILL);
+        return;
+    }
+    note_refusal(worker, nr);
+    struct seccomp_notif_resp answer = {.id = got.notif.id, .error = -EPERM};
+    (void)ioctl(worker->command.listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+}
+
+static void __attribute__((noreturn)) supervise(struct worker *worker)
+{
+    for (;;) {
+        struct pollfd fds[] = {
+            {.fd = worker->report, .events = POLLIN},
+            {.fd = worker->command.listener, .events = POLLIN},
+            {.fd = worker->signals, .events = POLLIN},
+        };
+        if (ppoll(fds, array_len(fds), NULL, NULL) < 0 && errno != EINTR)
+            _exit(1);
+        if (fds[0].revents != 0)
+            on_control(worker);
+        if (fds[1].revents & POLLIN)
+            on_refused_call(worker);
+        else if (fds[1].revents != 0)
+            close_fd(&worker->command.listener); /* nobody is left under the filter */
+        if (fds[2].revents != 0)
+            on_child(worker);
+    }
+}
+
+/* A notification is written into our buffer in the kernel's size, not in ours. */
+static int check_notif_sizes(void)
+{
+    struct seccomp_notif_sizes sizes;
+    if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
+        return -1;
+    if (sizes.seccomp_notif <= NOTIF_SIZE_MAX &&
+        sizes.seccomp_notif_resp == sizeof(struct seccomp_notif_resp))
+        return 0;
+    errno = EOVERFLOW;
+    return -1;
+}
+
+void worker_run(const struct sandbox_template *tpl, const struct sandbox_job *job, int workspace)
+{
+    struct worker worker = {
+        .profile = &tpl->spec->seccomp, .report = WORKER_REPORT_FD, .killed_nr = -1};
+    if (enter_descriptors(job, workspace) < 0)
+        fail_and_exit(job->report_fd, STAGE_STDIO, errno);
+    enum report_stage stage = STAGE_MOUNT;
+    int ruleset = enter(tpl, job, &stage);
+    if (ruleset < 0)
+        fail_and_exit(WORKER_REPORT_FD, stage, errno);
+    if (check_notif_sizes() < 0)
+        fail_and_exit(WORKER_REPORT_FD, STAGE_SECCOMP, errno);
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    worker.signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (worker.signals < 0)
+        fail_and_exit(WORKER_REPORT_FD, STAGE_FORK, errno);
+    if (command_start(tpl, job, ruleset, &worker.command, &stage) < 0)
+        fail_and_exit(WORKER_REPORT_FD, stage, errno);
+    /* The command alone holds its ends, so that readers of its output see the end of it. */
+    for (int fd = 0; fd < WORKER_REPORT_FD; fd++)
+        close(fd);
+    close(ruleset);
+    if (confine_supervisor() < 0)
+        fail_and_exit(WORKER_REPORT_FD, STAGE_SECCOMP, errno);
+    const struct report started = {.type = REPORT_STARTED};
+    send_report(WORKER_REPORT_FD, &started);
+    supervise(&worker);
+}

@@ -1,0 +1,17 @@
+/*
+ * worker.h - the life of a worker, pid 1 of one sandbox. Private to sandbox/.
+ */
+#ifndef POSTERN_SANDBOX_WORKER_H
+#define POSTERN_SANDBOX_WORKER_H
+
+#include "sandbox.h"
+
+/*
+ * Enters the sandbox, with `workspace` mounted in its place if it has one, runs the job and
+ * supervises it until it ends or the master hangs up. The kernel kills whatever else runs in the
+ * sandbox when this process ends.
+ */
+void worker_run(const struct sandbox_template *tpl, const struct sandbox_job *job, int workspace)
+    __attribute__((noreturn));
+
+#endif
