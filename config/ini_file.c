@@ -1,0 +1,384 @@
+#include "ini_file.h"
+#include "diag.h"
+#include "text.h"
+
+#include <ini.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { INIH_SECTION_MAX = 49 }; /* longer section names are cut by inih */
+enum { TYPE_LEN_MAX = 32 };
+
+struct reader {
+    struct pool *pool;
+    const char *file;
+    struct ini_doc *doc;
+    struct diags *diags;
+    const char *data;
+    size_t len;
+    size_t pos;
+    unsigned line;
+
+    bool in_section; /* false before the first and after a refused header */
+    bool told;       /* that what follows belongs to no section */
+    bool told_crlf;
+    char section[INIH_SECTION_MAX + 1]; /* as inih knows it: names could be too long for it */
+
+    /* The key line being fed to inih, and what inih made of it. */
+    bool has_key;
+    char key[INI_KEY_LEN_MAX + 1];
+    const char *value;
+    size_t value_len;
+    size_t fed;
+    bool delivered;
+    bool disagreed;
+    char seen[INI_LINE_LEN_MAX + 1];
+    size_t seen_len;
+
+    bool out_of_memory;
+};
+
+struct line {
+    const char *at;
+    size_t len;
+};
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static struct line trim(struct line l)
+{
+    while (l.len > 0 && is_blank(l.at[0])) {
+        l.at++;
+        l.len--;
+    }
+    while (l.len > 0 && is_blank(l.at[l.len - 1]))
+        l.len--;
+    return l;
+}
+
+static bool next_line(struct reader *r, struct line *out)
+{
+    if (r->pos >= r->len)
+        return false;
+    const char *begin = r->data + r->pos;
+    const char *end = memchr(begin, '\n', r->len - r->pos);
+    out->at = begin;
+    out->len = end == NULL ? r->len - r->pos : (size_t)(end - begin);
+    r->pos += out->len + 1;
+    r->line++;
+    return true;
+}
+
+static void refuse(struct reader *r, const char *hint, const char *text)
+{
+    diag_add(r->diags, r->file, r->line, hint, "%s", text);
+}
+
+/* Says once of a file that it was written elsewhere; then reads it as if it had not been. */
+static void cut_carriage_return(struct reader *r, struct line *l)
+{
+    if (l->len == 0 || l->at[l->len - 1] != '\r')
+        return;
+    l->len--;
+    if (!r->told_crlf)
+        diag_add(r->diags, r->file, r->line, NULL,
+                 "line ends are CRLF; convert with: sed -i 's/\\r$//' %s", r->file);
+    r->told_crlf = true;
+}
+
+/* What holds for every line, comments too. */
+static bool is_clean(struct reader *r, struct line l)
+{
+    if (r->line == 1 && l.len >= 3 && memcmp(l.at, "\xef\xbb\xbf", 3) == 0) {
+        refuse(r, "save the file as plain text", "the file begins with a byte order mark");
+        return false;
+    }
+    if (l.len > INI_LINE_LEN_MAX) {
+        diag_add(r->diags, r->file, r->line, NULL, "line is longer than %d bytes",
+                 INI_LINE_LEN_MAX);
+        return false;
+    }
+    for (size_t i = 0; i < l.len; i++) {
+        unsigned char c = (unsigned char)l.at[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f) {
+            diag_add(r->diags, r->file, r->line, NULL, "control character 0x%02x at column %zu", c,
+                     i + 1);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Cuts an inline comment off. A quote that is open where it begins makes the line ambiguous. */
+static bool cut_comment(struct reader *r, struct line *l)
+{
+    char quote = '\0';
+    for (size_t i = 0; i < l->len; i++) {
+        char c = l->at[i];
+        if (c == ';' && i > 0 && is_blank(l->at[i - 1])) {
+            if (quote != '\0') {
+                refuse(r, "inside quotes, write ';' without a blank before it",
+                       "' ;' begins a comment, even inside quotes");
+                return false;
+            }
+            l->len = i;
+            return true;
+        }
+        if (quote == '\0' && (c == '"' || c == '\''))
+            quote = c;
+        else if (c == quote)
+            quote = '\0';
+    }
+    return true;
+}
+
+static bool is_section_type(struct line l)
+{
+    for (size_t i = 0; i < l.len; i++)
+        if (!((l.at[i] >= 'a' && l.at[i] <= 'z') || l.at[i] == '-'))
+            return false;
+    return l.len > 0;
+}
+
+/* What stands between the brackets: a type and, if there is one, a quoted name. */
+static const char *split_header(struct line inner, struct line *type, struct line *name)
+{
+    size_t n = 0;
+    while (n < inner.len && !is_blank(inner.at[n]) && inner.at[n] != '"')
+        n++;
+    *type = (struct line){inner.at, n};
+    *name = (struct line){"", 0};
+    if (!is_section_type(*type))
+        return "a section is [type] or [type \"name\"]";
+    struct line rest = trim((struct line){inner.at + n, inner.len - n});
+    if (rest.len == 0)
+        return inner.len == n ? NULL : "blank before ']'";
+    if (n < inner.len && inner.at[n] == '"')
+        return "a section is [type] or [type \"name\"]";
+    if (rest.len < 2 || rest.at[0] != '"' ||
+        memchr(rest.at + 1, '"', rest.len - 1) != rest.at + rest.len - 1)
+        return "the name of a section stands in double quotes";
+    *name = (struct line){rest.at + 1, rest.len - 2};
+    return name->len == 0 ? "the name of a section is empty" : NULL;
+}
+
+static const char *parse_header(struct line l, struct line *type, struct line *name)
+{
+    const char *close = memchr(l.at, ']', l.len);
+    if (close == NULL)
+        return "a section header without ']'";
+    size_t used = (size_t)(close - l.at) + 1;
+    if (trim((struct line){l.at + used, l.len - used}).len > 0)
+        return "text after the section header";
+    const char *problem = split_header((struct line){l.at + 1, used - 2}, type, name);
+    if (problem != NULL)
+        return problem;
+    return type->len > TYPE_LEN_MAX ? "section header is too long" : NULL;
+}
+
+/* Opens the section and writes the line inih gets. */
+static bool take_header(struct reader *r, struct line l, char *out, size_t cap)
+{
+    struct line type;
+    struct line name;
+    const char *problem = parse_header(l, &type, &name);
+    r->in_section = problem == NULL;
+    r->told = true;
+    if (problem != NULL) {
+        refuse(r, NULL, problem);
+        return false;
+    }
+    (void)snprintf(r->section, sizeof r->section, "%.*s %u", (int)type.len, type.at, r->line);
+    struct ini_section section = {.type = pool_strndup(r->pool, type.at, type.len),
+                                  .name = pool_strndup(r->pool, name.at, name.len),
+                                  .origin = {r->file, r->line}};
+    if (section.type == NULL || section.name == NULL ||
+        pool_push(r->pool, (void *)&r->doc->sections, &r->doc->n, &section, sizeof section) < 0) {
+        r->out_of_memory = true;
+        return false;
+    }
+    int n = snprintf(out, cap, "[%s]\n", r->section);
+    return n > 0 && (size_t)n < cap;
+}
+
+static bool is_key(struct line key)
+{
+    for (size_t i = 0; i < key.len; i++) {
+        char c = key.at[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '-' || c == '_'))
+            return false;
+    }
+    return key.len > 0;
+}
+
+static bool is_include(struct line l)
+{
+    static const char word[] = "include";
+    size_t n = sizeof word - 1;
+    return l.len >= n && memcmp(l.at, word, n) == 0 && (l.len == n || is_blank(l.at[n]));
+}
+
+/* Splits "key = value" and makes it the line that is being fed. */
+static bool take_key(struct reader *r, struct line l)
+{
+    const char *equals = memchr(l.at, '=', l.len);
+    if (equals == NULL) {
+        refuse(r, is_include(l) ? INI_NO_INCLUDE : "write 'key = value'",
+               "neither a section, a key nor a comment");
+        return false;
+    }
+    size_t at = (size_t)(equals - l.at);
+    struct line key = trim((struct line){l.at, at});
+    struct line value = trim((struct line){equals + 1, l.len - at - 1});
+    if (!is_key(key)) {
+        refuse(r, NULL, "a key is made of letters, digits and '-'");
+        return false;
+    }
+    if (key.len > INI_KEY_LEN_MAX) {
+        diag_add(r->diags, r->file, r->line, NULL, "key is longer than %d bytes", INI_KEY_LEN_MAX);
+        return false;
+    }
+    if (!r->in_section) {
+        if (!r->told)
+            refuse(r, is_include(key) ? INI_NO_INCLUDE : NULL, "key before the first section");
+        r->told = true;
+        return false;
+    }
+    memcpy(r->key, key.at, key.len);
+    r->key[key.len] = '\0';
+    r->has_key = true;
+    r->value = value.at;
+    r->value_len = value.len;
+    r->fed = 0;
+    r->delivered = false;
+    r->disagreed = false;
+    r->seen_len = 0;
+    return true;
+}
+
+/*
+ * How much of what is left fits in `room` bytes. inih trims each piece and takes one that begins
+ * with ';' or '#' for a comment, so a cut stands between two other characters.
+ */
+static size_t piece_len(const struct reader *r, size_t room)
+{
+    size_t left = r->value_len - r->fed;
+    if (left <= room)
+        return left;
+    const char *at = r->value + r->fed;
+    size_t n = room;
+    while (n > 0 && (is_blank(at[n - 1]) || is_blank(at[n]) || at[n] == ';' || at[n] == '#'))
+        n--;
+    return n;
+}
+
+/* The first piece is "key=…"; inih gives each indented line after it to the same key. */
+static bool feed_value(struct reader *r, char *out, size_t cap)
+{
+    int head = r->fed == 0 ? snprintf(out, cap, "%s=", r->key) : snprintf(out, cap, " ");
+    if (head < 0 || (size_t)head + 2 >= cap)
+        return false;
+    size_t n = piece_len(r, cap - (size_t)head - 2);
+    if (n == 0 && r->fed < r->value_len) {
+        refuse(r, NULL, "too much blank space inside a value");
+        r->has_key = false;
+        return false;
+    }
+    memcpy(out + head, r->value + r->fed, n);
+    memcpy(out + head + n, "\n", 2);
+    r->fed += n;
+    return true;
+}
+
+/* Keeps the key if inih read the line as we did. */
+static void finish_key(struct reader *r)
+{
+    if (!r->has_key)
+        return;
+    r->has_key = false;
+    if (!r->delivered || r->disagreed || r->seen_len != r->value_len ||
+        memcmp(r->seen, r->value, r->value_len) != 0) {
+        refuse(r, NULL, "this line can be read in two ways");
+        return;
+    }
+    struct ini_section *section = &r->doc->sections[r->doc->n - 1];
+    struct ini_entry entry = {.key = pool_strdup(r->pool, r->key),
+                              .value = pool_strndup(r->pool, r->value, r->value_len),
+                              .line = r->line};
+    if (entry.key == NULL || entry.value == NULL ||
+        pool_push(r->pool, (void *)&section->entries, &section->n_entries, &entry, sizeof entry) <
+            0)
+        r->out_of_memory = true;
+}
+
+/* ini_reader: gives inih the next line it may see. */
+static char *feed_line(char *out, int size, void *stream)
+{
+    struct reader *r = stream;
+    size_t cap = size < 0 ? 0 : (size_t)size;
+    if (cap < INI_KEY_LEN_MAX + 64)
+        return NULL;
+    if (r->has_key && r->fed < r->value_len && feed_value(r, out, cap))
+        return out;
+    finish_key(r);
+    struct line l;
+    while (!r->out_of_memory && next_line(r, &l)) {
+        cut_carriage_return(r, &l);
+        if (!is_clean(r, l))
+            continue;
+        struct line text = trim(l);
+        if (text.len == 0 || text.at[0] == ';' || text.at[0] == '#')
+            continue;
+        if (text.at != l.at) {
+            refuse(r, "a line can't continue the one before it", "line is indented");
+            continue;
+        }
+        if (!cut_comment(r, &text))
+            continue;
+        text = trim(text);
+        if (text.at[0] == '[') {
+            if (take_header(r, text, out, cap))
+                return out;
+        } else if (take_key(r, text) && feed_value(r, out, cap)) {
+            return out;
+        }
+    }
+    return NULL;
+}
+
+/* ini_handler */
+static int on_value(void *user, const char *section, const char *name, const char *value)
+{
+    struct reader *r = user;
+    size_t len = strlen(value);
+    if (!r->has_key || strcmp(section, r->section) != 0 || strcmp(name, r->key) != 0 ||
+        len > sizeof r->seen - 1 - r->seen_len) {
+        r->disagreed = true;
+        return 1;
+    }
+    memcpy(r->seen + r->seen_len, value, len);
+    r->seen_len += len;
+    r->delivered = true;
+    return 1;
+}
+
+int ini_file_read(struct pool *pool, const char *file, const char *data, size_t len,
+                  struct ini_doc *doc, struct diags *diags)
+{
+    if (len > INI_FILE_SIZE_MAX) {
+        diag_add(diags, file, 0, NULL, "file is longer than %d bytes", INI_FILE_SIZE_MAX);
+        return 0;
+    }
+    struct reader r = {
+        .pool = pool, .file = file, .doc = doc, .diags = diags, .data = data, .len = len};
+    int rc = ini_parse_stream(feed_line, &r, on_value, &r);
+    if (r.out_of_memory)
+        return -1;
+    if (rc != 0 || r.pos < r.len || r.has_key)
+        diag_add(diags, file, r.line, NULL, "the file can't be read unambiguously");
+    return 0;
+}

@@ -1,0 +1,322 @@
+/*
+ * policy.h - one loaded, immutable policy (a generation): its model and how it is loaded.
+ *
+ * Pure: the caller supplies files and system call numbers through struct policy_host, so all of it
+ * runs in unit tests without root. postern.ini(5) and postern-policy(5) are the language.
+ */
+#ifndef POSTERN_CONFIG_POLICY_H
+#define POSTERN_CONFIG_POLICY_H
+
+#include "err.h"
+#include "spec.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Where a value came from; `file` is interned in the policy. */
+struct origin {
+    const char *file;
+    unsigned line;
+};
+
+struct str_list {
+    char **items;
+    size_t n;
+};
+
+/* One rule of a from= list (address.h). */
+struct address_rule {
+    unsigned char net[16]; /* IPv6, or IPv4 mapped into it */
+    unsigned prefix;       /* bits of net that count, 0 to 128 */
+    bool negated;
+    char *text; /* as written */
+    struct origin origin;
+};
+
+struct address_list {
+    struct address_rule *rules;
+    size_t n;
+};
+
+/* One listen address, "HOST:PORT" or "[HOST]:PORT"; literal IPv4 or IPv6 addresses only. */
+struct listen_addr {
+    char *host;
+    uint16_t port;
+    struct origin origin;
+};
+
+enum { HOST_KEYS_MAX = 8 };
+
+/* What becomes of limits that the host can't keep. */
+enum limits_mode {
+    LIMITS_REQUIRED,   /* the policy is refused */
+    LIMITS_BEST_EFFORT /* what rlimits can do instead, and a warning */
+};
+
+/* [server] */
+struct server_config {
+    struct listen_addr *listen; /* default: 0.0.0.0:2222 and [::]:2222 */
+    size_t n_listen;
+    struct str_list host_keys; /* paths; default: /etc/postern/host_{ed25519,ecdsa,rsa}_key */
+    bool host_keys_defaulted;  /* then only those that exist are used, at least one */
+    char *user;                /* of sessions; default "_postern" */
+    char *session_path;        /* default: compiled in */
+    char *seccomp_dir;         /* profiles and groups; default: compiled in */
+    char *audit;               /* path or "stderr"; default /var/log/postern/audit.log */
+    char *log_level;           /* error, warning, info, debug, trace; default info */
+    uint64_t login_grace_ms;   /* default 30 s */
+    uint32_t max_auth_tries;   /* default 6 */
+    uint32_t max_connections;  /* default 1000 */
+    uint32_t max_startups;     /* unauthenticated at once; default 100 */
+    uint32_t max_channels;     /* open at once per connection; default 256 */
+    uid_t uid_first, uid_last; /* uid-range = FIRST-LAST; default 1879048192-2147483647 */
+    char *cgroup; /* directory of cgroup v2 to run in; NULL: the one that it was started in */
+    enum limits_mode limits;
+    uid_t policy_owner; /* who besides root may own policy and key files; default 0 */
+};
+
+enum explain_level { EXPLAIN_NONE, EXPLAIN_REASON, EXPLAIN_RULE };
+
+/* One word of a command template. */
+enum template_word_type {
+    WORD_LITERAL,
+    WORD_WORD,
+    WORD_INT,
+    WORD_ONEOF,
+    WORD_PATH,
+    WORD_RE,
+    WORD_ANY,
+    WORD_ARGS
+};
+
+struct template_word;
+
+struct command_template {
+    struct template_word *words;
+    size_t n_words;
+    char *text; /* as written, for messages */
+    struct origin origin;
+};
+
+/* "SHA256:…", unpadded base64, as ssh-keygen -l prints it, with its NUL. */
+enum { KEY_FINGERPRINT_MAX = 64 };
+
+/* One accepted public key of a tenant. */
+struct policy_key {
+    char *type;          /* "ssh-ed25519", … as in the blob */
+    unsigned char *blob; /* RFC 4253 §6.6 */
+    size_t blob_len;
+    char *comment; /* may be "" */
+    char fingerprint[KEY_FINGERPRINT_MAX];
+    bool restricted;            /* no terminal: `restrict` or `no-pty`, not taken back by `pty` */
+    bool is_authority;          /* `cert-authority`: signs certificates, can't log in itself */
+    struct str_list principals; /* of an authority: names one of which a certificate must hold */
+    struct address_list from;   /* empty: from anywhere */
+    int64_t expires;            /* seconds since the epoch; 0: never */
+    char *force;                /* command="…", or NULL; stands in for what the client asks for */
+    struct str_list environment; /* NAME=VALUE, names allowed by accept-env */
+    struct origin origin;
+};
+
+enum auth_method {
+    AUTH_PUBLICKEY,
+    AUTH_NONE, /* whoever knows the login name is let in; no key is asked for */
+};
+
+/* `subsystem = NAME: COMMAND` */
+struct subsystem {
+    char *name;
+    char *line; /* as written, for messages */
+    struct str_list argv;
+    struct origin origin;
+};
+
+/* `infinity` where a count is limited. */
+#define COUNT_INFINITY UINT32_MAX
+
+struct tenant {
+    char *name; /* tenants are sorted by it */
+    struct origin origin;
+    bool extended; /* other tenants begin with it */
+    char *user;    /* login name, default: name */
+    uid_t uid;
+    enum auth_method auth; /* default AUTH_PUBLICKEY; AUTH_NONE has its login for itself */
+    struct policy_key *keys;
+    size_t n_keys;
+    struct address_list from; /* empty: from anywhere */
+    size_t sandbox;           /* index into policy.sandboxes */
+    /* exactly one of shell, force and templates, or none: every exec is denied */
+    char *shell_line;      /* as written, or NULL */
+    struct str_list shell; /* split; run as: shell… -c LINE */
+    char *force_line;
+    struct str_list force; /* split */
+    struct command_template *templates;
+    size_t n_templates;
+    struct origin rule_origin; /* of shell or force */
+    struct subsystem *subsystems;
+    size_t n_subsystems;
+    bool pty;                   /* default no */
+    uint32_t max_connections;   /* default 100; COUNT_INFINITY: the server's own limit alone */
+    uint32_t max_execs;         /* default 64 */
+    uint64_t queue_ms;          /* how long an exec may wait for a place; default 0: not at all */
+    struct cgroup_limits total; /* memory-total, tasks-total, cpu-total: all execs together */
+    uint32_t rate;              /* execs that may start per rate_ms; 0: any number */
+    uint64_t rate_ms;           /* a second, minute, hour or day */
+    struct str_list accept_env; /* fnmatch(3)-free patterns: literal or trailing '*' */
+    struct str_list env;        /* NAME=VALUE; always wins over what a client or key sets */
+    enum explain_level explain; /* default EXPLAIN_REASON */
+};
+
+enum exec_kind { EXEC_COMMAND, EXEC_SHELL, EXEC_SUBSYSTEM };
+
+/* One [test "name"]: a decision and what it should be. */
+struct policy_test {
+    char *name;
+    struct origin origin;
+    char *user;
+    char *fingerprint;   /* of key = or key-file =, or NULL: no key is offered */
+    unsigned char *blob; /* of key-file =, or NULL */
+    size_t blob_len;
+    char *from;          /* numeric; default 127.0.0.1 */
+    int64_t at;          /* seconds since the epoch; 0: now */
+    enum exec_kind kind; /* command =, subsystem =, or neither: a shell */
+    char *command;       /* or the subsystem's name; NULL for a shell */
+    bool expect_allowed; /* expect = allowed | denied */
+    char *tenant;        /* which it must be, or NULL: any */
+    char *sandbox;       /* the same */
+    char *reason;        /* what the reason of a denial must contain, or NULL */
+};
+
+/* One value that is in force, for `show`. */
+struct setting {
+    const char *key;
+    const char *value;
+    struct origin origin; /* {NULL, 0}: the built-in default */
+    bool inherited;       /* by extends or from [defaults] */
+};
+
+/* All that is in force for one section. */
+struct shown_section {
+    const char *type;
+    const char *name; /* "" if it has none */
+    struct origin origin;
+    struct setting *settings; /* in the order of the manual; lists give one for each item */
+    size_t n_settings;
+};
+
+struct strmap;
+
+struct policy {
+    struct server_config server;
+    struct tenant *tenants;
+    size_t n_tenants;
+    struct sandbox_spec *sandboxes;
+    size_t n_sandboxes;
+    struct policy_index *index; /* (login, key blob) → tenant and key */
+    struct strmap *open_logins; /* login → index of the tenant with auth = none */
+    struct policy_test *tests;  /* in the order of the files */
+    size_t n_tests;
+    struct shown_section *shown; /* if policy_source.keep_settings: [server], and all tenants and
+                                    sandboxes as they stand above */
+    size_t n_shown;              /* 1 + n_tenants + n_sandboxes, or 0 */
+    struct str_list files;       /* every file that was read, owner of origin.file */
+    struct pool *pool;           /* owns all of the above */
+};
+
+enum diag_grade {
+    DIAG_ERROR,
+    DIAG_WARNING /* legal, but unwise (review.h) */
+};
+
+/* A problem found while loading; `hint` may be "". */
+struct diag {
+    enum diag_grade grade;
+    char *file;
+    unsigned line; /* 0: the file as a whole */
+    size_t order;  /* of discovery */
+    char text[512];
+    char hint[160];
+};
+
+struct diags {
+    struct diag *items;
+    size_t n;
+    bool truncated;     /* more errors were found than DIAGS_MAX */
+    bool more_warnings; /* warnings were left out */
+};
+enum { DIAGS_MAX = 1000 };
+
+/* The outside world, as loading needs it. */
+struct policy_host {
+    void *user;
+    /* Reads a whole file (at most `max` bytes) that nobody but root, ourselves and `owner` could
+     * have written or replaced; the caller frees *data. -1: err says why. */
+    int (*read_file)(void *user, const char *path, size_t max, uid_t owner, char **data,
+                     size_t *len, struct err *err);
+    /* The names (not paths) in a directory that end in `suffix`, in C-locale order, without hidden
+     * files and editor backups. The caller frees each and the list. A directory that doesn't exist
+     * is an empty list. The same is asked of its owners. */
+    int (*list_dir)(void *user, const char *path, const char *suffix, uid_t owner,
+                    struct str_list *names, struct err *err);
+    /* The uid of a system user. Returns 0, or -1 with err. */
+    int (*find_user)(void *user, const char *name, uid_t *uid, struct err *err);
+    /* syscall_number() of sandbox/syscalls.h. */
+    int (*syscall_number)(const char *name);
+    /* SHA-256; returns 0, or -1. Kept by the policy for lookups, so it must not need `user`. */
+    int (*sha256)(const void *data, size_t len, unsigned char out[32]);
+    /* Random bytes, so that nobody can foresee the places of keys in the lookup table. 0 or -1. */
+    int (*random_bytes)(void *buf, size_t len);
+    /* signature_verify(): 0 if an SSH signature of `data` by this key is right, else -1. Kept like
+     * sha256. NULL: no certificate is accepted. */
+    int (*verify)(const unsigned char *key, size_t key_len, const unsigned char *data,
+                  size_t data_len, const unsigned char *signature, size_t signature_len);
+};
+
+struct policy_source {
+    const struct policy_host *host;
+    const char *config_path;         /* [server] only; NULL: defaults */
+    const char *const *policy_paths; /* NULL-terminated, or NULL: policy.d beside config_path */
+    bool keep_settings;              /* fill policy.shown; takes memory for every key */
+};
+
+/*
+ * Loads the server's configuration and its policies: every *.ini of the directory "policy.d" beside
+ * it, or the files that are named instead. All errors are collected in `diags`, sorted by file and
+ * line. Returns the policy, or NULL if there was any error: warnings refuse nothing. diags_free()
+ * must be called either way.
+ */
+struct policy *policy_load(const struct policy_source *source, struct diags *diags);
+void policy_free(struct policy *policy);
+void diags_free(struct diags *diags);
+
+/* "file:line: error: text (hint)", or warning, without a newline. */
+void diag_format(const struct diag *diag, char *buf, size_t len);
+
+/*
+ * Who logs in as `user` with this key blob: the tenant and the key, or false; a cert-authority is
+ * no such key. Takes the same time and the same path for a login that doesn't exist. Whether they
+ * may is decide_login()'s to say (login.h).
+ */
+bool policy_find_key(const struct policy *policy, const char *user, const unsigned char *blob,
+                     size_t blob_len, const struct tenant **tenant, const struct policy_key **key);
+
+/* The fingerprint of any key blob, listed or not. Returns 0, or -1 if there is no SHA-256. */
+int policy_fingerprint(const struct policy_host *host, const unsigned char *blob, size_t blob_len,
+                       char out[KEY_FINGERPRINT_MAX]);
+
+/* By SHA256:… fingerprint, for `explain`. */
+bool policy_find_fingerprint(const struct policy *policy, const char *user, const char *fingerprint,
+                             const struct tenant **tenant, const struct policy_key **key);
+
+/* The tenant that lets everybody in under this login (auth = none), or NULL. */
+const struct tenant *policy_find_open(const struct policy *policy, const char *user);
+
+const struct tenant *policy_find_tenant(const struct policy *policy, const char *name);
+
+/* Whether accept-env of the tenant lets the client set `name` to `value` (RFC 4254 §6.4). Names
+ * that steer the loader, a shell or our own variables are never accepted. */
+bool tenant_accepts_env(const struct tenant *tenant, const char *name, const char *value);
+
+#endif

@@ -1,0 +1,343 @@
+#include "cleanup.h"
+#include "schema_fields.h"
+#include "syscall_profiles.h"
+#include "text.h"
+#include "values.h"
+
+#include <string.h>
+
+/* Binds are looked through one by one, and mounted for every command. */
+enum { BINDS_MAX = 256, HIDES_MAX = 256 };
+
+struct sandbox_build {
+    struct sandbox_spec spec;
+    const char *profile;
+    struct origin profile_at;
+};
+
+static struct sandbox_spec *spec_of(void *target)
+{
+    return &((struct sandbox_build *)target)->spec;
+}
+
+static int set_root(struct loader *l, void *target, const struct origin *at, const char *value,
+                    struct err *err)
+{
+    (void)at;
+    struct sandbox_spec *spec = spec_of(target);
+    spec->root = NULL;
+    if (strcmp(value, "host") == 0)
+        return 0;
+    if (value_shared_path(value, err) < 0)
+        return value[0] == '/' ? -1 : err_wrap(err, "neither 'host' nor a directory's path");
+    spec->root = pool_strdup(l->pool, value);
+    return spec->root == NULL ? err_no_memory(err) : 0;
+}
+
+static bool is_taken(const char *dest)
+{
+#define X(path) path,
+    static const char *const whole[] = {SPEC_TAKEN_WHOLE(X)};
+    static const char *const trees[] = {SPEC_TAKEN_TREES(X)};
+#undef X
+    for (size_t i = 0; i < array_len(whole); i++)
+        if (strcmp(dest, whole[i]) == 0)
+            return true;
+    for (size_t i = 0; i < array_len(trees); i++) {
+        size_t len = strlen(trees[i]);
+        if (strncmp(dest, trees[i], len) == 0 && (dest[len] == '\0' || dest[len] == '/'))
+            return true;
+    }
+    return false;
+}
+
+static bool has_dest(const struct sandbox_bind *binds, size_t n, const char *dest)
+{
+    size_t i = 0;
+    while (i < n && strcmp(binds[i].dest, dest) != 0)
+        i++;
+    return i < n;
+}
+
+/* PATH or PATH:DEST. */
+static int parse_bind(struct loader *l, const struct sandbox_spec *spec, const char *value,
+                      struct sandbox_bind *out, struct err *err)
+{
+    char shown[128];
+    size_t len = strcspn(value, ":");
+    out->source = pool_strndup(l->pool, value, len);
+    out->dest = pool_strdup(l->pool, value[len] == ':' ? value + len + 1 : value);
+    if (out->source == NULL || out->dest == NULL)
+        return err_no_memory(err);
+    if (value_shared_path(out->source, err) < 0 || value_shared_path(out->dest, err) < 0)
+        return -1;
+    text_escape_str(shown, sizeof shown, out->dest);
+    if (is_taken(out->dest))
+        return err_set(err, 0, "'%s' inside the sandbox is made by Postern itself", shown);
+    if (has_dest(spec->reads, spec->n_reads, out->dest) ||
+        has_dest(spec->writes, spec->n_writes, out->dest))
+        return err_set(err, 0, "something else is at '%s' already", shown);
+    if (spec->n_reads + spec->n_writes == BINDS_MAX)
+        return err_set(err, 0, "more than %d directories and files", BINDS_MAX);
+    return 0;
+}
+
+static int add_bind(struct loader *l, const struct sandbox_spec *spec, struct sandbox_bind **binds,
+                    size_t *n, const char *value, struct err *err)
+{
+    if (value[0] == '\0') {
+        *binds = NULL;
+        *n = 0;
+        return 0;
+    }
+    struct sandbox_bind bind;
+    if (parse_bind(l, spec, value, &bind, err) < 0)
+        return -1;
+    return pool_push(l->pool, (void *)binds, n, &bind, sizeof bind) < 0 ? err_no_memory(err) : 0;
+}
+
+static int set_read(struct loader *l, void *target, const struct origin *at, const char *value,
+                    struct err *err)
+{
+    (void)at;
+    struct sandbox_spec *spec = spec_of(target);
+    return add_bind(l, spec, &spec->reads, &spec->n_reads, value, err);
+}
+
+static int set_write(struct loader *l, void *target, const struct origin *at, const char *value,
+                     struct err *err)
+{
+    (void)at;
+    struct sandbox_spec *spec = spec_of(target);
+    return add_bind(l, spec, &spec->writes, &spec->n_writes, value, err);
+}
+
+static int set_hide(struct loader *l, void *target, const struct origin *at, const char *value,
+                    struct err *err)
+{
+    (void)at;
+    struct sandbox_spec *spec = spec_of(target);
+    if (value[0] == '\0') {
+        spec->hides = NULL;
+        spec->n_hides = 0;
+        return 0;
+    }
+    if (value_shared_path(value, err) < 0)
+        return -1;
+    if (value[1] == '\0')
+        return err_set(err, 0, "'/' can't be hidden");
+    if (spec->n_hides == HIDES_MAX)
+        return err_set(err, 0, "more than %d hidden paths", HIDES_MAX);
+    char *copy = pool_strdup(l->pool, value);
+    if (copy == NULL ||
+        pool_push(l->pool, (void *)&spec->hides, &spec->n_hides, (void *)&copy, sizeof copy) < 0)
+        return err_no_memory(err);
+    return 0;
+}
+
+static int check_kept_path(const char *value, struct err *err)
+{
+    char shown[96];
+    if (value[0] != '/')
+        return err_set(err, 0, "'%s' is not one of: none, exec, connection, an absolute path",
+                       text_escape_str(shown, sizeof shown, value));
+    if (value_path(value, err) < 0)
+        return -1;
+    if (value[1] == '\0')
+        return err_set(err, 0, "'/' can't be a workspace");
+    for (const char *at = strchr(value, '%'); at != NULL; at = strchr(at + 1, '%'))
+        if (at[1] != 't')
+            return err_set(err, 0, "'%s': only %%t, the tenant's name, can follow a '%%'",
+                           text_escape_str(shown, sizeof shown, value));
+    const char *mark = strchr(value, '%');
+    if (mark != NULL && (strchr(mark, '/') != NULL || strchr(mark + 1, '%') != NULL))
+        return err_set(err, 0, "%%t can be there once, in the last part of the path");
+    return 0;
+}
+
+static int set_workspace(struct loader *l, void *target, const struct origin *at, const char *value,
+                         struct err *err)
+{
+    (void)at;
+    static const char *const kinds[] = {[WORKSPACE_NONE] = "none",
+                                        [WORKSPACE_EXEC] = "exec",
+                                        [WORKSPACE_CONNECTION] = "connection"};
+    struct sandbox_spec *spec = spec_of(target);
+    spec->workspace_path = NULL;
+    for (size_t i = 0; i < array_len(kinds); i++)
+        if (strcmp(value, kinds[i]) == 0) {
+            spec->workspace = (enum sandbox_workspace)i;
+            return 0;
+        }
+    if (check_kept_path(value, err) < 0)
+        return -1;
+    spec->workspace = WORKSPACE_KEPT;
+    spec->workspace_path = pool_strdup(l->pool, value);
+    return spec->workspace_path == NULL ? err_no_memory(err) : 0;
+}
+
+static int set_network(struct loader *l, void *target, const struct origin *at, const char *value,
+                       struct err *err)
+{
+    (void)l;
+    (void)at;
+    static const char *const networks[] = {
+        [NETWORK_NONE] = "none", [NETWORK_LOOPBACK] = "loopback", [NETWORK_HOST] = "host"};
+    size_t network = 0;
+    if (strcmp(value, "egress") == 0)
+        return err_set(err, 0,
+                       "'network = egress' is understood but not carried out by this "
+                       "version");
+    if (value_choice(value, networks, array_len(networks), &network, err) < 0)
+        return -1;
+    spec_of(target)->network = (enum sandbox_network)network;
+    return 0;
+}
+
+static int set_seccomp(struct loader *l, void *target, const struct origin *at, const char *value,
+                       struct err *err)
+{
+    struct sandbox_build *b = target;
+    b->profile = pool_strdup(&l->scratch, value);
+    b->profile_at = *at;
+    return b->profile == NULL ? err_no_memory(err) : 0;
+}
+
+#define IN_SPEC(member) .offset = offsetof(struct sandbox_build, spec.member)
+#define MIB             (1ULL << 20)
+#define PIB             (1ULL << 50)
+
+/* The kernel has no more pids than that (PID_MAX_LIMIT). */
+#define TASKS_MAX 4194304
+
+static const struct schema_key sandbox_keys[] = {
+    {KEY("extends", KEY_EXTENDS, NULL)},
+    {KEY("root", KEY_SINGLE, "host"), .set = set_root},
+    {KEY("read", KEY_LIST, NULL), .set = set_read},
+    {KEY("write", KEY_LIST, NULL), .set = set_write},
+    {KEY("hide", KEY_LIST, NULL), .set = set_hide},
+    {KEY("workspace", KEY_SINGLE, "none"), .set = set_workspace},
+    {KEY("workspace-size", KEY_SINGLE, NULL), .parse = schema_size, IN_SPEC(workspace_size),
+     .min = 4096, .max = PIB, .infinite = true},
+    {KEY("tmp", KEY_SINGLE, "64M"), .parse = schema_size, IN_SPEC(tmp_size), .min = 4096,
+     .max = PIB},
+    {KEY("network", KEY_SINGLE, "none"), .set = set_network},
+    {KEY("connect", KEY_LATER, NULL)},
+    {KEY("memory", KEY_SINGLE, "infinity"), .parse = schema_size, IN_SPEC(cgroup.memory),
+     .min = MIB, .max = PIB, .infinite = true},
+    {KEY("memory-high", KEY_SINGLE, "infinity"), .parse = schema_size, IN_SPEC(cgroup.memory_high),
+     .min = MIB, .max = PIB, .infinite = true},
+    {KEY("swap", KEY_SINGLE, "0"), .parse = schema_size, IN_SPEC(cgroup.swap), .max = PIB,
+     .infinite = true},
+    {KEY("tasks", KEY_SINGLE, "256"), .parse = schema_number, IN_SPEC(tasks), .min = 1,
+     .max = TASKS_MAX, .infinite = true},
+    {KEY("cpu", KEY_SINGLE, "infinity"), .parse = schema_share, IN_SPEC(cgroup.cpu)},
+    {KEY("cpu-weight", KEY_SINGLE, "default"), .parse = schema_weight, IN_SPEC(cgroup.cpu_weight)},
+    {KEY("io-weight", KEY_SINGLE, "default"), .parse = schema_weight, IN_SPEC(cgroup.io_weight)},
+    {KEY("time", KEY_SINGLE, "1h"), .parse = schema_time, IN_SPEC(time_ms), .infinite = true},
+    {KEY("idle-time", KEY_SINGLE, "infinity"), .parse = schema_time, IN_SPEC(idle_ms),
+     .infinite = true},
+    {KEY("output", KEY_SINGLE, "infinity"), .parse = schema_size, IN_SPEC(output), .min = 1,
+     .max = PIB, .infinite = true},
+    {KEY("seccomp", KEY_SINGLE, "default"), .set = set_seccomp},
+};
+_Static_assert(array_len(sandbox_keys) <= SCHEMA_KEYS_MAX, "schema_apply() counts on it");
+
+const struct schema sandbox_schema = {.type = "sandbox",
+                                      .naming = SECTION_NAMED,
+                                      .roles = FILE_POLICY,
+                                      .keys = sandbox_keys,
+                                      .n_keys = array_len(sandbox_keys)};
+
+/* The children's arrays must not grow into their parent's. */
+static int copy_arrays(struct loader *l, struct sandbox_spec *spec)
+{
+    const struct sandbox_spec from = *spec;
+    spec->reads = spec->writes = NULL;
+    spec->hides = NULL;
+    spec->n_reads = spec->n_writes = spec->n_hides = 0;
+    if (pool_push_array(l->pool, (void *)&spec->reads, &spec->n_reads, from.reads, from.n_reads,
+                        sizeof *from.reads) < 0 ||
+        pool_push_array(l->pool, (void *)&spec->writes, &spec->n_writes, from.writes, from.n_writes,
+                        sizeof *from.writes) < 0)
+        return -1;
+    return pool_push_array(l->pool, (void *)&spec->hides, &spec->n_hides, (const void *)from.hides,
+                           from.n_hides, sizeof *from.hides);
+}
+
+static int build_sandbox(struct loader *l, const struct section_set *set,
+                         const struct profiles *profiles, const struct sandbox_build *built_in,
+                         struct sandbox_build *builds, size_t i)
+{
+    const struct section_node *node = &set->nodes[i];
+    const struct origin *at = &node->section->origin;
+    struct sandbox_build *b = &builds[i];
+    *b = node->parent == NO_PARENT ? *built_in : builds[node->parent];
+    if (b->profile_at.file == NULL)
+        b->profile_at = *at;
+    if (copy_arrays(l, &b->spec) < 0)
+        return -1;
+    b->spec.name = pool_strdup(l->pool, node->section->name);
+    b->spec.file = at->line == 0 ? "built-in" : at->file;
+    b->spec.line = at->line;
+    schema_apply(l, &sandbox_schema, node->section, b);
+    size_t profile = 0;
+    if (strmap_get(&profiles->set.names, b->profile, &profile))
+        b->spec.seccomp = profiles_spec(profiles, profile);
+    else if (profiles->set.n > 0) /* no profile at all was said already */
+        section_set_complain(l, &profiles->set, &b->profile_at, "seccomp", b->profile);
+    return b->spec.name == NULL ? -1 : 0;
+}
+
+/* What follows from other keys where nothing was said. */
+static struct sandbox_spec finished(const struct sandbox_spec *spec)
+{
+    struct sandbox_spec out = *spec;
+    /* A tmpfs needs a limit; of a directory on a disk most file systems can't keep one. */
+    if (out.workspace_size == 0)
+        out.workspace_size = out.workspace == WORKSPACE_KEPT ? SPEC_INFINITY : 1024 * MIB;
+    return out;
+}
+
+/* The sandbox of those who name none exists even where the policy doesn't define it. */
+static int add_built_in(struct loader *l)
+{
+    for (size_t i = 0; i < l->doc.n; i++)
+        if (strcmp(l->doc.sections[i].type, "sandbox") == 0 &&
+            strcmp(l->doc.sections[i].name, "default") == 0)
+            return 0;
+    /* What is wrong with it is wrong with the configuration as a whole. */
+    struct ini_section section = {.type = pool_strdup(&l->scratch, "sandbox"),
+                                  .name = pool_strdup(&l->scratch, "default"),
+                                  .origin = {l->config_path, 0}};
+    if (section.type == NULL || section.name == NULL)
+        return -1;
+    return pool_push(&l->scratch, (void *)&l->doc.sections, &l->doc.n, &section, sizeof section);
+}
+
+int sandboxes_build(struct loader *l)
+{
+    struct profiles profiles;
+    struct section_set set;
+    if (profiles_build(l, &profiles) < 0 || add_built_in(l) < 0 ||
+        section_set_build(l, "sandbox", &set) < 0)
+        return -1;
+    struct sandbox_build built_in = {0};
+    schema_apply_fallbacks(l, &sandbox_schema, &built_in);
+    built_in.spec.cgroup.tasks = SPEC_INFINITY; /* `tasks` is a matter of rlimits */
+    struct sandbox_build *builds = pool_alloc(&l->scratch, (set.n + 1) * sizeof *builds);
+    l->policy->sandboxes = pool_alloc(l->pool, (set.n + 1) * sizeof *l->policy->sandboxes);
+    if (builds == NULL || l->policy->sandboxes == NULL)
+        return -1;
+    for (size_t i = 0; i < set.n; i++)
+        if (build_sandbox(l, &set, &profiles, &built_in, builds, set.order[i]) < 0)
+            return -1;
+    for (size_t i = 0; i < set.n; i++)
+        l->policy->sandboxes[i] = finished(&builds[i].spec);
+    for (size_t i = 0; i < set.n; i++)
+        if (set.nodes[i].parent != NO_PARENT)
+            l->policy->sandboxes[set.nodes[i].parent].extended = true;
+    l->policy->n_sandboxes = set.n;
+    l->sandboxes = set;
+    return 0;
+}

@@ -1,0 +1,190 @@
+#include "cleanup.h"
+#include "schema_fields.h"
+#include "text.h"
+#include "values.h"
+
+#include <string.h>
+
+enum { LISTEN_MAX = 64 };
+
+static int set_listen(struct loader *l, void *target, const struct origin *at, const char *value,
+                      struct err *err)
+{
+    struct server_config *s = target;
+    if (value[0] == '\0')
+        return err_set(err, 0, "'listen' needs a value");
+    char host[64];
+    struct listen_addr addr = {.origin = *at};
+    if (value_listen(value, host, sizeof host, &addr.port, err) < 0)
+        return -1;
+    if (s->n_listen == LISTEN_MAX)
+        return err_set(err, 0, "more than %d addresses", LISTEN_MAX);
+    for (size_t i = 0; i < s->n_listen; i++)
+        if (s->listen[i].port == addr.port && addr.port != 0 &&
+            strcmp(s->listen[i].host, host) == 0)
+            return err_set(err, 0, "this address is listed twice (first at line %u)",
+                           s->listen[i].origin.line);
+    addr.host = pool_strdup(l->pool, host);
+    if (addr.host == NULL ||
+        pool_push(l->pool, (void *)&s->listen, &s->n_listen, &addr, sizeof addr) < 0)
+        return err_no_memory(err);
+    return 0;
+}
+
+static int set_host_key(struct loader *l, void *target, const struct origin *at, const char *value,
+                        struct err *err)
+{
+    (void)at;
+    struct server_config *s = target;
+    if (value_path(value, err) < 0)
+        return -1;
+    for (size_t i = 0; i < s->host_keys.n; i++)
+        if (strcmp(s->host_keys.items[i], value) == 0)
+            return err_set(err, 0, "this host key is listed twice");
+    if (s->host_keys.n == HOST_KEYS_MAX)
+        return err_set(err, 0, "more than %d host keys", HOST_KEYS_MAX);
+    return pool_push_str(l->pool, &s->host_keys, value) < 0 ? err_no_memory(err) : 0;
+}
+
+static int set_text(struct loader *l, char **to, const char *value, struct err *err)
+{
+    *to = pool_strdup(l->pool, value);
+    return *to == NULL ? err_no_memory(err) : 0;
+}
+
+/* The system's own accounts may begin with '_'. */
+static int check_account(const char *value, struct err *err)
+{
+    return value_name(value[0] == '_' ? value + 1 : value, err);
+}
+
+static int set_user(struct loader *l, void *target, const struct origin *at, const char *value,
+                    struct err *err)
+{
+    (void)at;
+    if (check_account(value, err) < 0)
+        return -1;
+    return set_text(l, &((struct server_config *)target)->user, value, err);
+}
+
+static int set_session_path(struct loader *l, void *target, const struct origin *at,
+                            const char *value, struct err *err)
+{
+    (void)at;
+    if (value_path(value, err) < 0)
+        return -1;
+    return set_text(l, &((struct server_config *)target)->session_path, value, err);
+}
+
+static int set_seccomp_dir(struct loader *l, void *target, const struct origin *at,
+                           const char *value, struct err *err)
+{
+    (void)at;
+    if (value_path(value, err) < 0)
+        return -1;
+    return set_text(l, &((struct server_config *)target)->seccomp_dir, value, err);
+}
+
+static int set_audit(struct loader *l, void *target, const struct origin *at, const char *value,
+                     struct err *err)
+{
+    (void)at;
+    if (strcmp(value, "stderr") != 0 && value_path(value, err) < 0)
+        return err_wrap(err, "'audit' is a path or 'stderr'");
+    return set_text(l, &((struct server_config *)target)->audit, value, err);
+}
+
+static int set_log_level(struct loader *l, void *target, const struct origin *at, const char *value,
+                         struct err *err)
+{
+    (void)at;
+    static const char *const levels[] = {"error", "warning", "info", "debug", "trace"};
+    size_t level = 0;
+    if (value_choice(value, levels, array_len(levels), &level, err) < 0)
+        return -1;
+    return set_text(l, &((struct server_config *)target)->log_level, value, err);
+}
+
+static int set_uid_range(struct loader *l, void *target, const struct origin *at, const char *value,
+                         struct err *err)
+{
+    (void)l;
+    (void)at;
+    struct server_config *s = target;
+    return value_uid_range(value, &s->uid_first, &s->uid_last, err);
+}
+
+static int set_cgroup(struct loader *l, void *target, const struct origin *at, const char *value,
+                      struct err *err)
+{
+    (void)at;
+    if (value_path(value, err) < 0)
+        return -1;
+    return set_text(l, &((struct server_config *)target)->cgroup, value, err);
+}
+
+static int set_policy_owner(struct loader *l, void *target, const struct origin *at,
+                            const char *value, struct err *err)
+{
+    (void)at;
+    uid_t *owner = &((struct server_config *)target)->policy_owner;
+    *owner = 0;
+    if (strcmp(value, "root") == 0)
+        return 0;
+    if (check_account(value, err) < 0)
+        return -1;
+    return l->host->find_user(l->host->user, value, owner, err);
+}
+
+static const char *const limits_modes[] = {
+    [LIMITS_REQUIRED] = "required", [LIMITS_BEST_EFFORT] = "best-effort", NULL};
+
+#define AT(member)      .offset = offsetof(struct server_config, member)
+#define FALLBACK_LISTEN "0.0.0.0:2222\n[::]:2222"
+#define FALLBACK_HOST_KEYS                                                                         \
+    "/etc/postern/host_ed25519_key\n/etc/postern/host_ecdsa_key\n/etc/postern/host_rsa_key"
+
+static const struct schema_key server_keys[] = {
+    {KEY("listen", KEY_LIST, FALLBACK_LISTEN), .set = set_listen},
+    {KEY("host-key", KEY_LIST, FALLBACK_HOST_KEYS), .set = set_host_key},
+    {KEY("user", KEY_SINGLE, "_postern"), .set = set_user},
+    {KEY("policy-owner", KEY_SINGLE, "root"), .set = set_policy_owner},
+    {KEY("session-path", KEY_SINGLE, POSTERN_SESSION_PATH), .set = set_session_path},
+    {KEY("seccomp-dir", KEY_SINGLE, POSTERN_SECCOMP_DIR), .set = set_seccomp_dir},
+    {KEY("audit", KEY_SINGLE, "/var/log/postern/audit.log"), .set = set_audit},
+    {KEY("log-level", KEY_SINGLE, "info"), .set = set_log_level},
+    {KEY("login-grace", KEY_SINGLE, "30s"), .parse = schema_time, AT(login_grace_ms),
+     .max = 3600000},
+    {KEY("max-auth-tries", KEY_SINGLE, "6"), .parse = schema_count, AT(max_auth_tries), .min = 1,
+     .max = 100},
+    {KEY("max-connections", KEY_SINGLE, "1000"), .parse = schema_count, AT(max_connections),
+     .min = 1, .max = 100000},
+    {KEY("max-startups", KEY_SINGLE, "100"), .parse = schema_count, AT(max_startups), .min = 1,
+     .max = 10000},
+    {KEY("max-channels", KEY_SINGLE, "256"), .parse = schema_count, AT(max_channels), .min = 1,
+     .max = 10000},
+    {KEY("cgroup", KEY_SINGLE, NULL), .set = set_cgroup},
+    {KEY("limits", KEY_SINGLE, "required"), .parse = schema_choice, AT(limits),
+     .choices = limits_modes},
+    {KEY("uid-range", KEY_SINGLE, "1879048192-2147483647"), .set = set_uid_range},
+};
+_Static_assert(array_len(server_keys) <= SCHEMA_KEYS_MAX, "schema_apply() counts on it");
+
+const struct schema server_schema = {.type = "server",
+                                     .naming = SECTION_UNNAMED,
+                                     .roles = FILE_SERVER,
+                                     .keys = server_keys,
+                                     .n_keys = array_len(server_keys)};
+
+int server_build(struct loader *l)
+{
+    struct server_config *s = &l->policy->server;
+    schema_apply_fallbacks(l, &server_schema, s);
+    const struct ini_section *section = schema_only_section(l, &server_schema);
+    if (section != NULL)
+        schema_apply(l, &server_schema, section, s);
+    s->host_keys_defaulted = s->host_keys.n == 0;
+    if (s->host_keys_defaulted && schema_apply_list_fallback(l, &server_schema, "host-key", s) < 0)
+        return -1;
+    return s->n_listen > 0 ? 0 : schema_apply_list_fallback(l, &server_schema, "listen", s);
+}
