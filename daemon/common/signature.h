@@ -1,0 +1,18 @@
+/*
+ * signature.h - verifying SSH signatures with libcrypto: RFC 4253 §6.6, RFC 5656 §3.1.2, RFC 8332,
+ * RFC 8709.
+ */
+#ifndef POSTERN_DAEMON_SIGNATURE_H
+#define POSTERN_DAEMON_SIGNATURE_H
+
+#include <stddef.h>
+
+/*
+ * Whether `signature` (an SSH signature blob: algorithm, bytes) is that of `data` by `key` (a key
+ * blob). Ed25519, ECDSA on the three NIST curves, and RSA of at least 2048 bits with SHA-2;
+ * ssh-rsa, which is SHA-1, is no signature. Returns 0 if it is, else -1. Needs no state.
+ */
+int signature_verify(const unsigned char *key, size_t key_len, const unsigned char *data,
+                     size_t data_len, const unsigned char *signature, size_t signature_len);
+
+#endif

@@ -1,0 +1,260 @@
+/*
+ * messages.h - every message between Postern's processes, in one table.
+ *
+ * A link joins the master to a session, to the zygote or to a spawner. The table says for each
+ * message who may send it, in which state of the link, and how many descriptors ride along;
+ * whatever isn't in it ends the link. One SOCK_SEQPACKET datagram is one message: u32 type, then
+ * the fields in order (wire.h).
+ */
+#ifndef POSTERN_DAEMON_IPC_MESSAGES_H
+#define POSTERN_DAEMON_IPC_MESSAGES_H
+
+#include "err.h"
+#include "wire.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum ipc_link { LINK_SESSION, LINK_ZYGOTE, LINK_SPAWNER };
+enum ipc_sender { FROM_MASTER, FROM_PEER };
+
+/* States, as bits. A session link goes PREAUTH → AUTHED; the others go STARTING → READY. */
+enum ipc_state { STATE_PREAUTH = 1, STATE_AUTHED = 2, STATE_STARTING = 4, STATE_READY = 8 };
+enum { STATE_SESSION_ANY = STATE_PREAUTH | STATE_AUTHED };
+
+enum {
+    IPC_FDS_MAX = 16,
+    IPC_DATAGRAM_MAX = 256 * 1024,
+    IPC_COMMAND_MAX = 65536,
+    IPC_ENV_MAX = 65536, /* bytes of all names or all values of one exec */
+    IPC_ARGV_MAX = 98304,
+    IPC_ENV_NAME_MAX = 256,
+    IPC_ENV_VALUE_MAX = 4096,
+    IPC_USER_MAX = 256,
+    IPC_BLOB_MAX = 8192,
+    IPC_LINE_MAX = 1024,
+    IPC_HOST_MAX = 64,
+    IPC_ID_MAX = 64,
+    IPC_KEYS_MAX = 8,
+};
+
+/* Authentication requests of any kind on one connection, queries that succeed too. */
+enum { AUTH_REQUESTS_MAX = 64 };
+
+/* The limits that a session watches for the master. */
+enum over { OVER_IDLE, OVER_OUTPUT };
+
+/* Fields: F(kind, name, bound); kinds are u8, u32, u64, str, bytes and strv. */
+
+/* Everything a session must know, before anything else on its link. */
+#define FIELDS_EVT_START(F)                                                                        \
+    F(str, conn_id, IPC_ID_MAX)                                                                    \
+    F(str, peer_host, IPC_HOST_MAX)                                                                \
+    F(u32, peer_port, 65535)                                                                       \
+    F(u8, log_level, 255)                                                                          \
+    F(u32, max_channels, UINT32_MAX)                                                               \
+    F(u32, max_auth_tries, UINT32_MAX)
+
+/* One authentication request as libssh reports it. blob is the public key (RFC 4253 §6.6), empty
+ * for other methods; verified: its signature was checked, else it is a query (RFC 4252 §7). */
+#define FIELDS_REQ_AUTH(F)                                                                         \
+    F(str, user, IPC_USER_MAX)                                                                     \
+    F(str, method, IPC_ID_MAX)                                                                     \
+    F(bytes, blob, IPC_BLOB_MAX)                                                                   \
+    F(u8, verified, 1)
+#define FIELDS_ANS_AUTH(F) F(u8, accepted, 1)
+
+#define FIELDS_REQ_ENV(F)                                                                          \
+    F(u32, channel, UINT32_MAX)                                                                    \
+    F(str, name, IPC_ENV_NAME_MAX)                                                                 \
+    F(str, value, IPC_ENV_VALUE_MAX)
+#define FIELDS_ANS_ENV(F)                                                                          \
+    F(u32, channel, UINT32_MAX)                                                                    \
+    F(u8, accepted, 1)
+
+/* kind is an enum exec_kind; truncated: the client sent more than IPC_COMMAND_MAX bytes. */
+#define FIELDS_REQ_EXEC(F)                                                                         \
+    F(u32, channel, UINT32_MAX)                                                                    \
+    F(u8, kind, 2)                                                                                 \
+    F(bytes, command, IPC_COMMAND_MAX)                                                             \
+    F(u8, truncated, 1)                                                                            \
+    F(strv, env_names, IPC_ENV_MAX)                                                                \
+    F(strv, env_values, IPC_ENV_MAX)
+/* Allowed: three fds, the session's ends of stdin, stdout and stderr; the session says EVT_OVER
+ * when no byte was moved for idle_ms, and when more than output_max were written (UINT64_MAX: no
+ * limit). Denied: `text` is the line for the client's stderr (no newline) and `status` its
+ * exit-status. */
+#define FIELDS_ANS_EXEC(F)                                                                         \
+    F(u32, channel, UINT32_MAX)                                                                    \
+    F(u8, allowed, 1)                                                                              \
+    F(str, exec_id, IPC_ID_MAX)                                                                    \
+    F(str, text, IPC_LINE_MAX)                                                                     \
+    F(u32, status, 255)                                                                            \
+    F(u64, idle_ms, UINT64_MAX)                                                                    \
+    F(u64, output_max, UINT64_MAX)
+
+/* A line for the client's stderr while the exec waits for its turn or runs. */
+#define FIELDS_EVT_NOTE(F)                                                                         \
+    F(u32, channel, UINT32_MAX)                                                                    \
+    F(str, text, IPC_LINE_MAX)
+
+/* The exec ended: after all output come `text` (if not empty) on stderr, then exit-status `code`
+ * or, if signalled, exit-signal for signal number `code`. over: an EVT_OVER was heard before; one
+ * that crosses this message is answered by another EVT_EXIT, which counts. cut: somebody may hold
+ * its pipes open for ever, so that all output is what is there now. */
+#define FIELDS_EVT_EXIT(F)                                                                         \
+    F(u32, channel, UINT32_MAX)                                                                    \
+    F(u8, signalled, 1)                                                                            \
+    F(u32, code, 255)                                                                              \
+    F(u8, core, 1)                                                                                 \
+    F(u8, over, 1)                                                                                 \
+    F(u8, cut, 1)                                                                                  \
+    F(str, text, IPC_LINE_MAX)
+
+/* End the connection; `text` is the reason for the client (SSH_MSG_DISCONNECT). */
+#define FIELDS_EVT_CLOSE(F) F(str, text, IPC_LINE_MAX)
+
+/* The client is gone or has closed the channel: nobody reads this exec any more. */
+#define FIELDS_EVT_GONE(F) F(u32, channel, UINT32_MAX)
+
+/* An exec is over a limit that the session watches: an enum over. Said once at most. */
+#define FIELDS_EVT_OVER(F)                                                                         \
+    F(u32, channel, UINT32_MAX)                                                                    \
+    F(u8, limit, OVER_OUTPUT)
+
+/* The session has finished with a channel that had an exec: the payload bytes it carried. */
+#define FIELDS_EVT_DONE(F)                                                                         \
+    F(u32, channel, UINT32_MAX)                                                                    \
+    F(u64, bytes_in, UINT64_MAX)                                                                   \
+    F(u64, bytes_out, UINT64_MAX)                                                                  \
+    F(u64, bytes_err, UINT64_MAX)
+
+/* A line for the log; level is an enum log_level. */
+#define FIELDS_EVT_LOG(F)                                                                          \
+    F(u8, level, 255)                                                                              \
+    F(str, text, IPC_LINE_MAX)
+
+/* First message to the zygote; fds are the host key files, opened for reading. */
+#define FIELDS_EVT_SETUP(F)                                                                        \
+    F(u32, uid, UINT32_MAX)                                                                        \
+    F(u32, gid, UINT32_MAX)                                                                        \
+    F(u8, log_level, 255)                                                                          \
+    F(strv, key_names, IPC_LINE_MAX *IPC_KEYS_MAX)
+
+#define FIELDS_EVT_READY(F)  F(u8, unused, 0)
+#define FIELDS_EVT_FAILED(F) F(str, text, IPC_LINE_MAX)
+
+/* A connection to serve; fds: the accepted socket, the new session's end of its link. */
+#define FIELDS_REQ_ACCEPT(F) F(u64, conn, UINT64_MAX)
+/* fd: a pidfd of the session process, if ok. */
+#define FIELDS_ANS_ACCEPT(F)                                                                       \
+    F(u64, conn, UINT64_MAX)                                                                       \
+    F(u8, ok, 1)
+/* A session process has ended: by signal number `signo`, or with exit status `status`. */
+#define FIELDS_EVT_DIED(F)                                                                         \
+    F(u64, conn, UINT64_MAX)                                                                       \
+    F(u32, signo, 255)                                                                             \
+    F(u32, status, 255)
+
+/* Start an exec; fds: stdin, stdout and stderr of the command, the worker's report end; then, if
+ * `cgroup`, the directory of its cgroup, whose limits these controllers keep (cgroup.h); and, if
+ * `shared`, last the workspace that the execs of its connection share. */
+#define FIELDS_REQ_SPAWN(F)                                                                        \
+    F(u64, exec, UINT64_MAX)                                                                       \
+    F(u32, tenant, UINT32_MAX)                                                                     \
+    F(u32, sandbox, UINT32_MAX)                                                                    \
+    F(strv, argv, IPC_ARGV_MAX)                                                                    \
+    F(strv, envp, IPC_ARGV_MAX)                                                                    \
+    F(u8, shared, 1)                                                                               \
+    F(u8, cgroup, 1)                                                                               \
+    F(u32, controllers, UINT32_MAX)
+/* fds: a pidfd of the worker, if ok, else text and err_num say why; and, if `shared`, a workspace
+ * to be shared that was made for this exec, since none came with it. */
+#define FIELDS_ANS_SPAWN(F)                                                                        \
+    F(u64, exec, UINT64_MAX)                                                                       \
+    F(u8, ok, 1)                                                                                   \
+    F(u8, shared, 1)                                                                               \
+    F(u32, err_num, 4095)                                                                          \
+    F(str, text, IPC_LINE_MAX)
+
+/* X(enumerator, name, link, sender, states, least fds, most fds) */
+#define IPC_MESSAGES(X)                                                                            \
+    X(EVT_START, evt_start, LINK_SESSION, FROM_MASTER, STATE_PREAUTH, 0, 0)                        \
+    X(REQ_AUTH, req_auth, LINK_SESSION, FROM_PEER, STATE_PREAUTH, 0, 0)                            \
+    X(ANS_AUTH, ans_auth, LINK_SESSION, FROM_MASTER, STATE_SESSION_ANY, 0, 0)                      \
+    X(REQ_ENV, req_env, LINK_SESSION, FROM_PEER, STATE_AUTHED, 0, 0)                               \
+    X(ANS_ENV, ans_env, LINK_SESSION, FROM_MASTER, STATE_AUTHED, 0, 0)                             \
+    X(REQ_EXEC, req_exec, LINK_SESSION, FROM_PEER, STATE_AUTHED, 0, 0)                             \
+    X(ANS_EXEC, ans_exec, LINK_SESSION, FROM_MASTER, STATE_AUTHED, 0, 3)                           \
+    X(EVT_NOTE, evt_note, LINK_SESSION, FROM_MASTER, STATE_AUTHED, 0, 0)                           \
+    X(EVT_EXIT, evt_exit, LINK_SESSION, FROM_MASTER, STATE_AUTHED, 0, 0)                           \
+    X(EVT_CLOSE, evt_close, LINK_SESSION, FROM_MASTER, STATE_SESSION_ANY, 0, 0)                    \
+    X(EVT_GONE, evt_gone, LINK_SESSION, FROM_PEER, STATE_AUTHED, 0, 0)                             \
+    X(EVT_OVER, evt_over, LINK_SESSION, FROM_PEER, STATE_AUTHED, 0, 0)                             \
+    X(EVT_DONE, evt_done, LINK_SESSION, FROM_PEER, STATE_AUTHED, 0, 0)                             \
+    X(EVT_LOG, evt_log, LINK_SESSION, FROM_PEER, STATE_SESSION_ANY, 0, 0)                          \
+    X(EVT_SETUP, evt_setup, LINK_ZYGOTE, FROM_MASTER, STATE_STARTING, 1, IPC_KEYS_MAX)             \
+    X(ZYGOTE_READY, zygote_ready, LINK_ZYGOTE, FROM_PEER, STATE_STARTING, 0, 0)                    \
+    X(ZYGOTE_FAILED, zygote_failed, LINK_ZYGOTE, FROM_PEER, STATE_STARTING, 0, 0)                  \
+    X(REQ_ACCEPT, req_accept, LINK_ZYGOTE, FROM_MASTER, STATE_READY, 2, 2)                         \
+    X(ANS_ACCEPT, ans_accept, LINK_ZYGOTE, FROM_PEER, STATE_READY, 0, 1)                           \
+    X(EVT_DIED, evt_died, LINK_ZYGOTE, FROM_PEER, STATE_READY, 0, 0)                               \
+    X(SPAWNER_READY, spawner_ready, LINK_SPAWNER, FROM_PEER, STATE_STARTING, 0, 0)                 \
+    X(SPAWNER_FAILED, spawner_failed, LINK_SPAWNER, FROM_PEER, STATE_STARTING, 0, 0)               \
+    X(REQ_SPAWN, req_spawn, LINK_SPAWNER, FROM_MASTER, STATE_READY, 4, 6)                          \
+    X(ANS_SPAWN, ans_spawn, LINK_SPAWNER, FROM_PEER, STATE_READY, 0, 2)
+
+#define FIELDS_ZYGOTE_READY   FIELDS_EVT_READY
+#define FIELDS_ZYGOTE_FAILED  FIELDS_EVT_FAILED
+#define FIELDS_SPAWNER_READY  FIELDS_EVT_READY
+#define FIELDS_SPAWNER_FAILED FIELDS_EVT_FAILED
+
+enum msg_type {
+    MSG_NONE = 0,
+#define X(type, ...) MSG_##type,
+    IPC_MESSAGES(X)
+#undef X
+        MSG_COUNT
+};
+
+typedef uint8_t ipc_u8;
+typedef uint32_t ipc_u32;
+typedef uint64_t ipc_u64;
+typedef const char *ipc_str;
+typedef struct wire_bytes ipc_bytes;
+typedef struct wire_strv ipc_strv;
+
+#define FIELD(kind, name, bound) ipc_##kind name;
+#define X(type, name, ...)                                                                         \
+    struct msg_##name {                                                                            \
+        FIELDS_##type(FIELD)                                                                       \
+    };
+IPC_MESSAGES(X)
+#undef X
+#undef FIELD
+
+/* One message. Strings and bytes point into the buffer that it was decoded from. */
+struct ipc_msg {
+    enum msg_type type;
+    union {
+#define X(type, name, ...) struct msg_##name name;
+        IPC_MESSAGES(X)
+#undef X
+    };
+};
+
+/* "REQ_AUTH", or "?" for a number that is no message. */
+const char *msg_name(unsigned type);
+
+/* Encodes into buf[cap]; returns the length, or 0 if a field is over its bound or buf too small. */
+size_t msg_encode(const struct ipc_msg *msg, unsigned char *buf, size_t cap);
+
+/*
+ * Decodes one datagram that came with n_fds descriptors. Refuses an unknown type, one that `sender`
+ * may not send on `link` in `state`, a wrong number of descriptors, a field out of bounds and bytes
+ * left over. Returns 0, or -1 with err.
+ */
+int msg_decode(const unsigned char *buf, size_t len, size_t n_fds, enum ipc_link link,
+               enum ipc_sender sender, enum ipc_state state, struct ipc_msg *out, struct err *err);
+
+#endif
