@@ -1,0 +1,266 @@
+#include "admit.h"
+#include "audit.h"
+#include "broker.h"
+#include "cleanup.h"
+#include "generation.h"
+#include "key_describe.h"
+#include "log.h"
+#include "policy_files.h"
+#include "waiting.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Each writes to log and audit: a client that loops must not fill a disk. */
+enum { DENIALS_AT_ONCE = 500, DENIAL_MS = 50 };
+
+/* A refusal in full, for log and audit; the client sees as much of it as the tenant explains. */
+struct refusal {
+    enum verdict verdict;
+    enum limit limit;
+    const char *reason;
+    const struct origin *rule;
+    enum explain_level explain;
+};
+
+static void fill_record(const struct connection *connection, const struct login *login,
+                        struct exec_record *record)
+{
+    struct exec_record old = *record;
+    *record = (struct exec_record){.peer_port = connection->peer_port,
+                                   .generation = connection->server->current->number};
+    memcpy(record->id, old.id, sizeof record->id);
+    (void)snprintf(record->conn_id, sizeof record->conn_id, "%s", connection->id);
+    (void)snprintf(record->user, sizeof record->user, "%s", connection->user);
+    (void)snprintf(record->peer_host, sizeof record->peer_host, "%s", connection->peer_host);
+    if (login->tenant == NULL)
+        return;
+    (void)snprintf(record->tenant, sizeof record->tenant, "%s", login->tenant->name);
+    if (login->key == NULL)
+        return;
+    /* Of the client's own key, not of the authority that certified it. */
+    struct key_description key;
+    key_describe(&policy_files_host, connection->blob, connection->blob_len, &key);
+    (void)snprintf(record->key, sizeof record->key, "%s", key.fingerprint);
+    struct wire_bytes name = login_key_name(login);
+    (void)snprintf(record->key_comment, sizeof record->key_comment, "%.*s", (int)name.len,
+                   (const char *)name.data);
+}
+
+static void explain(const struct refusal *refusal, struct outcome *outcome)
+{
+    const struct origin *rule = refusal->rule;
+    if (refusal->explain == EXPLAIN_NONE)
+        (void)snprintf(outcome->reason, sizeof outcome->reason, "not allowed by policy");
+    else if (refusal->explain == EXPLAIN_RULE && rule->file != NULL)
+        (void)snprintf(outcome->reason, sizeof outcome->reason, "%.160s (%.64s:%u)",
+                       refusal->reason, rule->file, rule->line);
+    else
+        (void)snprintf(outcome->reason, sizeof outcome->reason, "%s", refusal->reason);
+}
+
+/* Refills and takes from the connection's allowance of denials; false when it is used up. */
+static bool may_be_denied(struct connection *connection)
+{
+    uint64_t now = loop_now_ms();
+    if (connection->denial_ms == 0) {
+        connection->denials = DENIALS_AT_ONCE;
+        connection->denial_ms = now;
+    }
+    uint64_t back = (now - connection->denial_ms) / DENIAL_MS;
+    connection->denial_ms += back * DENIAL_MS;
+    uint64_t denials = connection->denials + back;
+    connection->denials = denials < DENIALS_AT_ONCE ? (unsigned)denials : DENIALS_AT_ONCE;
+    if (connection->denials == 0)
+        return false;
+    connection->denials--;
+    return true;
+}
+
+static uint64_t waited_ms(const struct asking *asking)
+{
+    return asking->queued ? loop_now_ms() - asking->since_ms : 0;
+}
+
+static void record_denial(const struct asking *asking, const struct refusal *refusal)
+{
+    char command[256];
+    const struct audit_start start = {.record = &asking->record,
+                                      .req = asking->req,
+                                      .rule = refusal->rule,
+                                      .reason = refusal->reason,
+                                      .limit = room_limit_word(refusal->limit),
+                                      .queued_ms = waited_ms(asking)};
+    audit_start(asking->connection->server, &start);
+    log_line(
+        LOG_LEVEL_INFO, "%s: denied%s%s: %s (command: %s)", asking->record.id,
+        asking->record.tenant[0] != '\0' ? " " : "", asking->record.tenant, refusal->reason,
+        log_escape(command, sizeof command, asking->req->command.data, asking->req->command.len));
+}
+
+static void refuse(const struct asking *asking, const struct refusal *refusal)
+{
+    struct connection *connection = asking->connection;
+    struct outcome outcome = {.verdict = refusal->verdict,
+                              .code = refusal->verdict == VERDICT_SANDBOX ? 125 : 126};
+    char line[IPC_LINE_MAX];
+    (void)snprintf(outcome.reason, sizeof outcome.reason, "%s", refusal->reason);
+    if (refusal->verdict == VERDICT_DENIED)
+        record_denial(asking, refusal);
+    static const struct report nothing;
+    struct audit_end end = {
+        .record = &asking->record, .outcome = &outcome, .usage = &nothing, .counted = true};
+    audit_end(connection->server, &end);
+    if (refusal->verdict == VERDICT_DENIED)
+        explain(refusal, &outcome);
+    verdict_line(&outcome, asking->record.id, line, sizeof line);
+    struct ipc_msg answer = {.type = MSG_ANS_EXEC,
+                             .ans_exec = {.channel = asking->req->channel,
+                                          .exec_id = asking->record.id,
+                                          .text = line,
+                                          .status = outcome.code}};
+    connection_send(connection, &answer, NULL, 0);
+    if (!may_be_denied(connection))
+        connection_end(connection, "too many of its commands were refused");
+}
+
+void admit_refuse(const struct asking *asking, const struct tenant *tenant, enum limit limit,
+                  const char *reason)
+{
+    static const struct origin nowhere;
+    const struct refusal refusal = {.verdict = VERDICT_DENIED,
+                                    .limit = limit,
+                                    .reason = reason,
+                                    .rule = tenant != NULL ? &tenant->origin : &nowhere,
+                                    .explain = tenant != NULL ? tenant->explain : EXPLAIN_REASON};
+    refuse(asking, &refusal);
+}
+
+void admit_describe_login(const struct connection *connection, const struct login *login, char *buf,
+                          size_t len)
+{
+    char user[80];
+    log_escape(user, sizeof user, connection->user, strlen(connection->user));
+    bool told = login->tenant == NULL || login->tenant->explain != EXPLAIN_NONE;
+    (void)snprintf(buf, len, "login \"%s\" is no longer accepted%s%.120s", user, told ? ": " : "",
+                   told ? login->reason : "");
+}
+
+static void refuse_by_rule(const struct asking *asking, const struct decision *decision)
+{
+    const struct tenant *tenant = decision->login.tenant;
+    char reason[256];
+    (void)snprintf(reason, sizeof reason, "%s", decision->reason);
+    if (!decision->login.accepted)
+        admit_describe_login(asking->connection, &decision->login, reason, sizeof reason);
+    const struct refusal refusal = {.verdict = VERDICT_DENIED,
+                                    .reason = reason,
+                                    .rule = &decision->rule,
+                                    .explain = tenant != NULL ? tenant->explain : EXPLAIN_REASON};
+    refuse(asking, &refusal);
+}
+
+static void start(const struct asking *asking, const struct decision *decision,
+                  struct tenant_load *load)
+{
+    struct server *server = asking->connection->server;
+    const struct tenant *tenant = decision->login.tenant;
+    struct err err = {0};
+    const struct audit_start record = {
+        .record = &asking->record,
+        .req = asking->req,
+        .rule = &decision->rule,
+        .sandbox = server->current->policy->sandboxes[decision->sandbox].name,
+        .queued_ms = waited_ms(asking)};
+    audit_start(server, &record);
+    rate_take(&load->rate, tenant->rate, tenant->rate_ms, loop_now_ms());
+    if (exec_start(asking->connection, asking->req->channel, &asking->record, load, decision,
+                   &err) == 0)
+        return;
+    log_line(LOG_LEVEL_ERROR, "%s: %s", asking->record.id, err.text);
+    const struct refusal refusal = {.verdict = VERDICT_SANDBOX,
+                                    .reason =
+                                        "the sandbox could not be built; the server's log says why",
+                                    .rule = &decision->rule};
+    refuse(asking, &refusal);
+}
+
+static void refuse_by_limit(const struct asking *asking, const struct tenant *tenant,
+                            const struct limit_hit *hit)
+{
+    char reason[256], wait[32];
+    if (hit->limit == LIMIT_RATE)
+        (void)snprintf(reason, sizeof reason, "%s; the next in %s", hit->text,
+                       verdict_duration(hit->wait_ms, wait, sizeof wait));
+    else
+        (void)snprintf(reason, sizeof reason, "%s", hit->text);
+    admit_refuse(asking, tenant, hit->limit, reason);
+}
+
+/* The rules allow it: whether there is room for it. */
+static void start_or_wait(struct asking *asking, const struct decision *decision)
+{
+    struct server *server = asking->connection->server;
+    const struct tenant *tenant = decision->login.tenant;
+    struct tenant_load *load = tenant_load_hold(&server->loads, tenant->name);
+    struct limit_hit hit;
+    if (load == NULL) {
+        admit_refuse(asking, tenant, LIMIT_SERVER, "the server is out of memory");
+        return;
+    }
+    load->server = server;
+    room_for_exec(tenant, load, server->n_running, server->max_execs, loop_now_ms(), &hit);
+    /* Nobody overtakes those who wait, even where there is room for a moment. */
+    bool room = hit.limit == LIMIT_NONE &&
+                (asking->its_turn || load->queue.n == 0 || tenant->queue_ms == 0);
+    if (room)
+        start(asking, decision, load);
+    else if (tenant->queue_ms == 0 || waiting_add(asking, tenant, load, &hit) < 0)
+        refuse_by_limit(asking, tenant, &hit);
+    tenant_load_release(&server->loads, load, loop_now_ms());
+}
+
+/* Points names[] and values[] into the request; the two lists must match. */
+static bool split_env(const struct msg_req_exec *req, const char **names, const char **values)
+{
+    return req->env_names.count == req->env_values.count &&
+           wire_strv_split(req->env_names, names, ENV_COUNT_MAX + 1) == 0 &&
+           wire_strv_split(req->env_values, values, ENV_COUNT_MAX + 1) == 0;
+}
+
+void admit_judge(struct asking *asking)
+{
+    struct connection *connection = asking->connection;
+    const struct msg_req_exec *req = asking->req;
+    const char *names[ENV_COUNT_MAX + 1], *values[ENV_COUNT_MAX + 1];
+    if (!split_env(req, names, values)) {
+        connection_end(connection, "its session asked for an exec out of turn");
+        return;
+    }
+    struct decide_request request = {
+        .who = broker_who_is(connection),
+        .kind = (enum exec_kind)req->kind,
+        .command = (const char *)req->command.data,
+        .command_len = req->command.len,
+        .command_truncated = req->truncated,
+        .env_names = names,
+        .env_values = values,
+        .n_env = req->env_names.count,
+        .exec_id = asking->record.id,
+        .peer_port = connection->peer_port,
+        .local_host = connection->local_host,
+        .local_port = connection->local_port,
+    };
+    struct decision decision;
+    decide(&request, &decision);
+    fill_record(connection, &decision.login, &asking->record);
+    if (connection->server->stopping)
+        admit_refuse(asking, decision.login.tenant, LIMIT_STOPPING, "the server is shutting down");
+    else if (connection->lost)
+        admit_refuse(asking, decision.login.tenant, connection->lost_limit, connection->end_reason);
+    else if (!decision.allowed)
+        refuse_by_rule(asking, &decision);
+    else
+        start_or_wait(asking, &decision);
+    decision_free(&decision);
+}

@@ -1,0 +1,61 @@
+/*
+ * audit.h - the audit trail: one JSON object a line, append-only, version 1 (postern(7)).
+ *
+ * A line that can't be written is said so in the log, once per spell; nothing stops for it.
+ */
+#ifndef POSTERN_DAEMON_MASTER_AUDIT_H
+#define POSTERN_DAEMON_MASTER_AUDIT_H
+
+#include "exec.h"
+#include "key_describe.h"
+
+/* Opens [server] audit = (a path, or "stderr"). Returns 0 and owns *fd, or -1 with err. */
+int audit_open(const char *where, int *fd, struct err *err);
+
+/* The result of one authentication attempt with what was offered; `login` says as whom, or why
+ * not. */
+void audit_auth(const struct connection *connection, const struct msg_req_auth *req,
+                const struct login *login, bool accepted, const struct key_description *offered);
+
+/* A decision. */
+struct audit_start {
+    const struct exec_record *record;
+    const struct msg_req_exec *req;
+    const struct origin *rule; /* the place of the rule */
+    const char *reason;        /* NULL where it was allowed */
+    const char *limit;         /* that refused what the rules allow, or NULL */
+    const char *sandbox;       /* NULL where it was denied */
+    uint64_t queued_ms;        /* it has waited for its turn */
+};
+void audit_start(struct server *server, const struct audit_start *start);
+
+/* The end of an exec; usage is NULL where nothing could be measured, bytes count only if `counted`.
+ */
+struct audit_end {
+    const struct exec_record *record;
+    const struct outcome *outcome;
+    enum end_cause cause;
+    const struct report *usage;
+    const struct cgroup_usage *used; /* NULL: it had no cgroup */
+    uint64_t wall_ms;
+    bool counted;
+    uint64_t bytes_in, bytes_out, bytes_err;
+};
+void audit_end(struct server *server, const struct audit_end *end);
+
+/* A connection that had logged in has ended. */
+void audit_closed(const struct connection *connection);
+
+/* What became of a reload: generation `number` is in force with that many tenants and keys, or it
+ * was refused with that many errors in the policy (0: for another reason) and an older one stays.
+ */
+struct audit_reload {
+    uint64_t number;
+    bool loaded;
+    size_t n_tenants, n_keys; /* if loaded */
+    size_t n_errors;
+    const char *reason; /* why it was refused, or NULL */
+};
+void audit_reload(struct server *server, const struct audit_reload *reload);
+
+#endif

@@ -1,0 +1,190 @@
+#include "broker.h"
+#include "admit.h"
+#include "audit.h"
+#include "cleanup.h"
+#include "exec.h"
+#include "generation.h"
+#include "key_describe.h"
+#include "log.h"
+#include "policy_files.h"
+#include "presence.h"
+#include "waiting.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static void answer_auth(struct connection *connection, bool accepted)
+{
+    struct ipc_msg answer = {.type = MSG_ANS_AUTH, .ans_auth = {.accepted = accepted}};
+    connection_send(connection, &answer, NULL, 0);
+}
+
+/* A name that is no method must not forge the words around it. */
+static const char *method_name(const char *method)
+{
+    static const char *const known[] = {
+        "none", "publickey", "password", "keyboard-interactive", "hostbased", "gssapi-with-mic"};
+    for (size_t i = 0; i < array_len(known); i++)
+        if (strcmp(known[i], method) == 0)
+            return known[i];
+    return "unknown";
+}
+
+/* Whether the operator learns more from the reason than that there is no such login or key. */
+static bool is_telling(const struct msg_req_auth *req, const struct login *login)
+{
+    return login->rule.file != NULL || is_certificate_blob(req->blob.data, req->blob.len);
+}
+
+/* In sshd's words, which log watchers know; what the client is told doesn't depend on any of it. */
+static void record_auth(const struct connection *connection, const struct msg_req_auth *req,
+                        const struct login *login, bool accepted)
+{
+    char user[256], key[KEY_DESCRIPTION_MAX], place[128] = "";
+    struct key_description description;
+    key_describe(&policy_files_host, req->blob.data, req->blob.len, &description);
+    key_description_format(&description, key, sizeof key);
+    log_escape(user, sizeof user, req->user, strlen(req->user));
+    if (login->rule.file != NULL)
+        (void)snprintf(place, sizeof place, " (%.100s:%u)", login->rule.file, login->rule.line);
+    bool why = !accepted && is_telling(req, login);
+    log_line(LOG_LEVEL_INFO, "%s %s for %s%s from %s port %u ssh2%s%s%s%s%s",
+             accepted ? "Accepted" : "Failed", method_name(req->method),
+             accepted || login->login_known ? "" : "invalid user ", user, connection->peer_host,
+             connection->peer_port, key[0] != '\0' ? ": " : "", key, why ? ": " : "",
+             why ? login->reason : "", why ? place : "");
+    audit_auth(connection, req, login, accepted, &description);
+}
+
+/* The login name is fixed by the first request: a later one can't ride on what came before. */
+static bool same_user(struct connection *connection, const char *user)
+{
+    if (!connection->user_known) {
+        (void)snprintf(connection->user, sizeof connection->user, "%s", user);
+        connection->user_known = true;
+    }
+    return strcmp(connection->user, user) == 0;
+}
+
+static bool remember_key(struct connection *connection, const struct msg_req_auth *req,
+                         enum auth_method method)
+{
+    connection->method = method;
+    if (method == AUTH_NONE)
+        return true;
+    connection->blob = malloc(req->blob.len);
+    if (connection->blob == NULL)
+        return false;
+    memcpy(connection->blob, req->blob.data, req->blob.len);
+    connection->blob_len = req->blob.len;
+    return true;
+}
+
+static void accept_login(struct connection *connection, const struct msg_req_auth *req,
+                         const struct login_request *who, const struct login *login)
+{
+    struct server *server = connection->server;
+    if (!remember_key(connection, req, who->method)) {
+        answer_auth(connection, false);
+        return;
+    }
+    connection->authenticated = true;
+    connection_started_up(connection);
+    loop_disarm(server->loop, &connection->timer);
+    connection->link.state = STATE_AUTHED;
+    record_auth(connection, req, login, true);
+    answer_auth(connection, true);
+    presence_begin(connection, login->tenant);
+}
+
+static void refuse_login(struct connection *connection, const struct msg_req_auth *req,
+                         const struct login *login)
+{
+    /* Every client begins with "none" to learn the methods (RFC 4252 §5.2). */
+    bool first_none = connection->requests == 1 && strcmp(req->method, "none") == 0;
+    if (!first_none)
+        connection->failures++;
+    if (!first_none || login->tenant != NULL)
+        record_auth(connection, req, login, false);
+    answer_auth(connection, false);
+}
+
+/* What is wrong with a request, whoever it would log in; NULL: nothing. */
+static const char *request_problem(struct connection *connection, const struct msg_req_auth *req)
+{
+    if (!same_user(connection, req->user))
+        return "the login name changed";
+    if (strcmp(req->method, "none") != 0 && strcmp(req->method, "publickey") != 0)
+        return "the method is not offered";
+    if (connection->failures >= connection->server->current->policy->server.max_auth_tries)
+        return "too many failures before";
+    return NULL;
+}
+
+void broker_on_req_auth(struct connection *connection, const struct msg_req_auth *req)
+{
+    struct login login;
+    if (++connection->requests > AUTH_REQUESTS_MAX) {
+        connection_end(connection, "too many authentication requests");
+        return;
+    }
+    bool none = strcmp(req->method, "none") == 0;
+    struct login_request who = {.policy = connection->server->current->policy,
+                                .user = req->user,
+                                .method = none ? AUTH_NONE : AUTH_PUBLICKEY,
+                                .blob = req->blob.data,
+                                .blob_len = req->blob.len,
+                                .peer_host = connection->peer_host,
+                                .now = time(NULL)};
+    /* Judged before anything else is known, so that every refusal has done the same work. */
+    decide_login(&who, &login);
+    const char *problem = request_problem(connection, req);
+    if (problem != NULL)
+        (void)snprintf(login.reason, sizeof login.reason, "%s", problem);
+    if (problem != NULL || !login.accepted)
+        refuse_login(connection, req, &login);
+    else if (none || req->verified)
+        accept_login(connection, req, &who, &login);
+    else
+        answer_auth(connection, true);
+}
+
+struct login_request broker_who_is(const struct connection *connection)
+{
+    return (struct login_request){.policy = connection->server->current->policy,
+                                  .user = connection->user,
+                                  .method = connection->method,
+                                  .blob = connection->blob,
+                                  .blob_len = connection->blob_len,
+                                  .peer_host = connection->peer_host,
+                                  .now = time(NULL),
+                                  .is_genuine = true};
+}
+
+void broker_on_req_env(struct connection *connection, const struct msg_req_env *req)
+{
+    struct login_request who = broker_who_is(connection);
+    struct login login;
+    decide_login(&who, &login);
+    bool accepted = login.accepted && tenant_accepts_env(login.tenant, req->name, req->value);
+    struct ipc_msg answer = {.type = MSG_ANS_ENV,
+                             .ans_env = {.channel = req->channel, .accepted = accepted}};
+    connection_send(connection, &answer, NULL, 0);
+}
+
+void broker_on_req_exec(struct connection *connection, const struct msg_req_exec *req)
+{
+    /* An exec lasts until its channel is done: more of them than channels are no client's doing. */
+    if (exec_find(connection, req->channel) != NULL || waiting_has(connection, req->channel) ||
+        connection->n_execs_open + connection->n_waiting >= connection->max_channels) {
+        connection_end(connection, "its session asked for an exec out of turn");
+        return;
+    }
+    struct asking asking = {.connection = connection, .req = req, .since_ms = loop_now_ms()};
+    (void)snprintf(asking.record.id, sizeof asking.record.id, "%.40s.%" PRIu64, connection->id,
+                   ++connection->n_execs_started);
+    admit_judge(&asking);
+}

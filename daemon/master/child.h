@@ -1,0 +1,43 @@
+/*
+ * child.h - the master's own processes, zygotes and spawners: who still needs one, and what becomes
+ * of one that doesn't answer any more.
+ *
+ * A process number is only ours to signal until it has been waited for, so an entry lives until
+ * both that has happened and nobody holds it.
+ */
+#ifndef POSTERN_DAEMON_MASTER_CHILD_H
+#define POSTERN_DAEMON_MASTER_CHILD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct child {
+    struct child *next; /* in server->children */
+    pid_t pid;
+    size_t refs;
+    bool stuck; /* it is killed when nobody holds it any more */
+    bool reaped;
+};
+
+struct server;
+
+/* Takes note of a process that was just forked; the caller holds it. NULL if memory ran out. */
+struct child *child_new(struct server *server, pid_t pid);
+
+struct child *child_ref(struct child *child);
+
+/* Gives it back. One that is stuck is killed when the last holder does so; any other ends by its
+ * closed link. `child` may be NULL. */
+void child_release(struct server *server, struct child *child);
+
+/* A process was waited for. */
+void child_reaped(struct server *server, pid_t pid);
+
+/* Kills all that have not been waited for; for the end of the server. */
+void child_kill_all(struct server *server);
+
+/* Forgets all of them; nobody holds one any more. */
+void child_free_all(struct server *server);
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * connection.h - one TCP connection: the link to its session process and who is on it.
+ */
+#ifndef POSTERN_DAEMON_MASTER_CONNECTION_H
+#define POSTERN_DAEMON_MASTER_CONNECTION_H
+
+#include "decide.h"
+#include "room.h"
+#include "server.h"
+#include "share.h"
+
+#include <sys/socket.h>
+
+struct connection {
+    struct server *server;
+    struct connection *prev, *next;
+    uint64_t number;
+    char id[IPC_ID_MAX]; /* in every log */
+    struct ipc link;
+    struct loop_source source;
+    struct loop_timer timer; /* login grace; later, how long to wait for news of its death */
+    int pidfd;               /* of the session; -1 until the zygote answered */
+    struct sockaddr_storage peer;
+    char peer_host[IPC_HOST_MAX];
+    uint16_t peer_port;
+    char local_host[IPC_HOST_MAX];
+    uint16_t local_port;
+    char user[IPC_USER_MAX + 1]; /* of the first authentication request; it can't change */
+    bool user_known;
+    unsigned requests; /* authentication requests of any kind */
+    unsigned failures; /* those that count against max-auth-tries */
+    bool authenticated;
+    bool starting_up;        /* it counts against max-startups */
+    bool closing;            /* its link is to be closed when the loop next sees it */
+    bool died;               /* the zygote has said so */
+    enum auth_method method; /* how it was authenticated */
+    unsigned char *blob;     /* the key that was, of AUTH_PUBLICKEY */
+    size_t blob_len;
+    uint64_t started_ms;
+    unsigned denials; /* that may still follow at once; one comes back every DENIAL_MS */
+    uint64_t denial_ms;
+    uint32_t max_channels;  /* as the session was told */
+    struct exec *execs;     /* list */
+    size_t n_execs_open;    /* those whose channels are not done */
+    struct waiter *waiters; /* list of those that wait for their turn */
+    size_t n_waiting;
+    struct tenant_load *load; /* held: the tenant that it counts for, or NULL */
+    char tenant[64];          /* the last that it belonged to */
+    bool lost;                /* nothing starts any more; it ends when its execs have */
+    enum limit lost_limit;    /* the limit it is one too many for, or LIMIT_NONE */
+    char end_reason[256];     /* "" while nobody but the client would know */
+    struct share share;       /* what its execs share of files */
+    uint64_t n_execs_started;
+    unsigned log_tokens[2]; /* lines the session may still log in this second: info, the rest */
+    uint64_t log_second;
+    unsigned log_dropped;
+};
+
+/* Takes an accepted socket (owned in any case) and has a session forked for it. */
+void connection_start(struct server *server, int socket_fd, const struct sockaddr *peer);
+
+/*
+ * Ends it: the session is killed and the log says `why`. The connection, and its execs' tie to it,
+ * live until the loop's next turn, so that callers may go on using both.
+ */
+void connection_end(struct connection *connection, const char *why);
+
+/* Has the session tell the client (SSH_MSG_DISCONNECT) and end; a session that doesn't is ended.
+ * Nothing happens to one that has ended already. */
+void connection_close(struct connection *connection, const char *why);
+
+/* It has logged in, or is as good as gone: it doesn't count against max-startups any more. */
+void connection_started_up(struct connection *connection);
+
+/* Frees it at once; for the loop and the end of the server alone. */
+void connection_free(struct connection *connection);
+
+/*
+ * Makes room among the unauthenticated: ends the one that has had the longest time, if that was
+ * enough for anybody who means to log in. So idle connections keep nobody out. False if there is
+ * none.
+ */
+bool connection_evict_idle(struct server *server);
+
+/* Sends to the session without ever waiting; a session whose queue is full is ended. */
+void connection_send(struct connection *connection, const struct ipc_msg *msg, const int *fds,
+                     size_t n_fds);
+
+void connection_on_ans_accept(struct server *server, struct ipc_in *in);
+
+/* A zygote was lost with what it had been asked: ends the connections that have no session. */
+void connection_end_unserved(struct server *server);
+
+/*
+ * A session process died. The connection is kept until both this and the end of its link are known
+ * (or a second later), so that the one tells of the other whichever comes first. Returns true if it
+ * died by a signal that hints at an attack on it: its source has been penalised, and the zygote
+ * must not be used again.
+ */
+bool connection_on_died(struct server *server, uint64_t conn, unsigned signo, unsigned status);
+
+#endif

@@ -1,0 +1,378 @@
+#include "exec.h"
+#include "audit.h"
+#include "cleanup.h"
+#include "generation.h"
+#include "job.h"
+#include "leaf.h"
+#include "log.h"
+#include "note.h"
+#include "presence.h"
+#include "share.h"
+#include "terminate.h"
+#include "waiting.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+
+static void on_report(struct loop_source *source);
+
+struct exec *exec_find(const struct connection *connection, uint32_t channel)
+{
+    struct exec *exec = connection->execs;
+    while (exec != NULL && (exec->channel != channel || exec->done))
+        exec = exec->next_of_connection;
+    return exec;
+}
+
+static void link_exec(struct exec *exec)
+{
+    struct server *server = exec->server;
+    exec->next = server->execs;
+    if (exec->next != NULL)
+        exec->next->prev = exec;
+    server->execs = exec;
+    server->n_execs++;
+    server->n_running++;
+    exec->load->running++;
+    exec->next_of_connection = exec->connection->execs;
+    exec->connection->execs = exec;
+    exec->connection->n_execs_open++;
+}
+
+/* Its place is free for another one. */
+static void stop_counting(struct exec *exec)
+{
+    struct server *server = exec->server;
+    struct tenant_load *load = steal_ptr(exec->load);
+    child_release(server, steal_ptr(exec->spawner));
+    if (load == NULL)
+        return;
+    server->n_running--;
+    load->running--;
+    waiting_wake(load);
+    tenant_load_release(&server->loads, load, loop_now_ms());
+}
+
+/* The session has no more to say of it, or is gone. */
+static void set_done(struct exec *exec)
+{
+    if (exec->done)
+        return;
+    exec->done = true;
+    if (exec->connection != NULL)
+        exec->connection->n_execs_open--;
+}
+
+/* From here on nothing of the connection is used. */
+static void leave_connection(struct exec *exec)
+{
+    struct connection *connection = steal_ptr(exec->connection);
+    if (connection == NULL)
+        return;
+    struct exec **at = &connection->execs;
+    while (*at != exec)
+        at = &(*at)->next_of_connection;
+    *at = exec->next_of_connection;
+    presence_exec_gone(connection);
+}
+
+static void exec_free(struct exec *exec)
+{
+    struct server *server = exec->server;
+    set_done(exec);
+    share_on_exec_gone(exec);
+    leave_connection(exec);
+    stop_counting(exec);
+    job_forget(exec);
+    loop_remove(server->loop, &exec->source);
+    loop_disarm(server->loop, &exec->timer);
+    close_fd(&exec->report_fd);
+    leaf_end(steal_ptr(exec->leaf), steal_fd(&exec->pidfd));
+    if (exec->prev != NULL)
+        exec->prev->next = exec->next;
+    else
+        server->execs = exec->next;
+    if (exec->next != NULL)
+        exec->next->prev = exec->prev;
+    server->n_execs--;
+    generation_unref(exec->generation);
+    free(exec);
+    server_check_stopped(server);
+}
+
+/* Both halves are known: write the record and forget it. */
+static void close_record(struct exec *exec)
+{
+    if (!exec->ended || !exec->done)
+        return;
+    struct audit_end end = {
+        .record = &exec->record,
+        .outcome = &exec->outcome,
+        .cause = exec->cause,
+        .usage = exec->measured ? &exec->usage : NULL,
+        .used = exec->accounted ? &exec->used : NULL,
+        .wall_ms = exec->ended_ms - exec->started_ms,
+        .counted = exec->counted,
+        .bytes_in = exec->bytes_in,
+        .bytes_out = exec->bytes_out,
+        .bytes_err = exec->bytes_err,
+    };
+    audit_end(exec->server, &end);
+    exec_free(exec);
+}
+
+const struct sandbox_spec *exec_spec(const struct exec *exec)
+{
+    return &exec->generation->policy->sandboxes[exec->sandbox];
+}
+
+static void tell_session(struct exec *exec)
+{
+    char line[IPC_LINE_MAX] = "";
+    if (exec->connection == NULL || exec->done)
+        return;
+    if (exec->outcome.reason[0] != '\0')
+        verdict_line(&exec->outcome, exec->record.id, line, sizeof line);
+    struct ipc_msg msg = {.type = MSG_EVT_EXIT,
+                          .evt_exit = {.channel = exec->channel,
+                                       .signalled = exec->outcome.signalled,
+                                       .code = exec->outcome.code,
+                                       .core = exec->outcome.core,
+                                       .over = exec->over,
+                                       .cut = exec->cut,
+                                       .text = line}};
+    connection_send(exec->connection, &msg, NULL, 0);
+}
+
+static void judge(struct exec *exec, const struct report *last)
+{
+    const struct verdict_facts facts = {
+        .cause = exec->cause,
+        .program = exec->program,
+        .why = exec->why,
+        .spec = exec_spec(exec),
+        .used = exec->accounted ? &exec->used : NULL,
+        .total = exec->total,
+    };
+    verdict_judge(last, &facts, &exec->outcome);
+}
+
+/* Before the worker, which alone has all of it, is gone. */
+static void measure_leaf(struct exec *exec)
+{
+    const struct tenant *tenant = policy_find_tenant(exec->generation->policy, exec->record.tenant);
+    exec->accounted = leaf_usage(exec->leaf, &exec->used, &exec->total.memory_full);
+    if (tenant != NULL) {
+        exec->total.memory = tenant->total.memory;
+        exec->total.tasks = tenant->total.tasks;
+    }
+}
+
+void exec_finish(struct exec *exec, const struct report *last)
+{
+    loop_remove(exec->server->loop, &exec->source);
+    loop_disarm(exec->server->loop, &exec->timer);
+    close_fd(&exec->report_fd);
+    /* The worker is on its way out; the kill makes sure of it whatever state it is in. */
+    if (exec->pidfd >= 0)
+        (void)pidfd_send_signal(exec->pidfd, SIGKILL, NULL, 0);
+    measure_leaf(exec);
+    leaf_end(steal_ptr(exec->leaf), steal_fd(&exec->pidfd));
+    job_forget(exec);
+    if (last != NULL && last->type == REPORT_EXIT) {
+        exec->usage = *last;
+        exec->measured = true;
+    }
+    if (last == NULL && exec->cause == CAUSE_NONE && exec->used.oom_kills == 0)
+        log_line(LOG_LEVEL_ERROR, "%s: the worker died without a report", exec->record.id);
+    judge(exec, last);
+    if (last != NULL && last->type == REPORT_FAILED && last->err_num != 0 &&
+        exec->outcome.verdict == VERDICT_SANDBOX)
+        log_line(LOG_LEVEL_ERROR, "%s: sandbox \"%s\" failed at %s: %s", exec->record.id,
+                 exec_spec(exec)->name, report_stage_name(last->stage), strerror(last->err_num));
+    exec->ended = true;
+    exec->ended_ms = loop_now_ms();
+    log_line(LOG_LEVEL_DEBUG, "%s: %s %u", exec->record.id, verdict_word(exec->outcome.verdict),
+             exec->outcome.code);
+    stop_counting(exec);
+    note_tasks(exec);
+    tell_session(exec);
+    close_record(exec);
+}
+
+void exec_finish_over(struct exec *exec, bool output)
+{
+    if (output && exec->cause == CAUSE_NONE &&
+        (exec->outcome.verdict == VERDICT_EXITED || exec->outcome.verdict == VERDICT_SIGNALLED)) {
+        exec->cause = CAUSE_OUTPUT;
+        judge(exec, NULL);
+    }
+    tell_session(exec);
+}
+
+void exec_fail(struct exec *exec)
+{
+    static const struct report failed = {.type = REPORT_FAILED, .stage = STAGE_MOUNT};
+    exec_finish(exec, &failed);
+}
+
+static void on_report(struct loop_source *source)
+{
+    struct exec *exec = CONTAINER_OF(source, struct exec, source);
+    unsigned char buf[REPORT_MAX];
+    struct report report;
+    ssize_t n = recv(exec->report_fd, buf, sizeof buf, MSG_DONTWAIT | MSG_TRUNC);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        exec_finish(exec, NULL);
+        return;
+    }
+    if ((size_t)n > sizeof buf || report_decode(buf, (size_t)n, &report) < 0) {
+        log_line(LOG_LEVEL_ERROR, "%s: malformed report from the worker", exec->record.id);
+        exec_finish(exec, NULL);
+        return;
+    }
+    switch (report.type) {
+    case REPORT_STARTED:
+        break;
+    case REPORT_NOTE:
+        note_syscall(exec, report.syscall_nr);
+        break;
+    case REPORT_FAILED:
+    case REPORT_EXIT:
+        exec_finish(exec, &report);
+        break;
+    }
+}
+
+static int watch(struct exec *exec, struct plumbing *p, struct err *err)
+{
+    exec->report_fd = steal_fd(&p->report[0]);
+    return loop_add(exec->server->loop, &exec->source, exec->report_fd, on_report, err);
+}
+
+int exec_start(struct connection *connection, uint32_t channel, const struct exec_record *record,
+               struct tenant_load *load, const struct decision *decision, struct err *err)
+{
+    struct server *server = connection->server;
+    struct plumbing p;
+    struct exec *exec = calloc(1, sizeof *exec);
+    if (exec == NULL)
+        return err_set(err, errno, "exec");
+    *exec = (struct exec){
+        .server = server,
+        .connection = connection,
+        .load = tenant_load_ref(load),
+        .generation = generation_ref(server->current),
+        .number = ++server->exec_count,
+        .channel = channel,
+        .sandbox = decision->sandbox,
+        .record = *record,
+        .report_fd = -1,
+        .source = {.fd = -1},
+        .pidfd = -1,
+        .started_ms = loop_now_ms(),
+    };
+    (void)snprintf(exec->program, sizeof exec->program, "%s", decision->argv[0]);
+    link_exec(exec);
+    if (plumbing_open(&p, err) < 0 ||
+        leaf_make(server, decision->login.tenant, exec_spec(exec), exec->record.id, &exec->leaf,
+                  err) < 0 ||
+        (exec->job = job_make(exec, decision->login.tenant, decision, &p, err)) == NULL ||
+        watch(exec, &p, err) < 0 || job_submit(exec, err) < 0) {
+        plumbing_close(&p);
+        exec_free(exec);
+        return -1;
+    }
+    struct ipc_msg answer = {.type = MSG_ANS_EXEC,
+                             .ans_exec = {.channel = channel,
+                                          .allowed = 1,
+                                          .exec_id = exec->record.id,
+                                          .text = "",
+                                          .idle_ms = exec_spec(exec)->idle_ms,
+                                          .output_max = exec_spec(exec)->output}};
+    int fds[] = {p.in[0], p.out[0], p.err[0]};
+    connection_send(connection, &answer, fds, array_len(fds));
+    plumbing_close(&p);
+    return 0;
+}
+
+void exec_on_evt_gone(struct connection *connection, uint32_t channel)
+{
+    struct exec *exec = exec_find(connection, channel);
+    if (exec != NULL)
+        terminate_exec(exec, CAUSE_CLIENT_GONE);
+    else
+        waiting_on_gone(connection, channel);
+}
+
+void exec_on_evt_done(struct connection *connection, const struct msg_evt_done *msg)
+{
+    struct exec *exec = exec_find(connection, msg->channel);
+    if (exec == NULL)
+        return;
+    set_done(exec);
+    exec->counted = true;
+    exec->bytes_in = msg->bytes_in;
+    exec->bytes_out = msg->bytes_out;
+    exec->bytes_err = msg->bytes_err;
+    /* Nobody will read the rest. */
+    terminate_exec(exec, CAUSE_CLIENT_GONE);
+    close_record(exec);
+}
+
+void exec_connection_gone(struct connection *connection)
+{
+    while (connection->execs != NULL) {
+        struct exec *exec = connection->execs;
+        set_done(exec);
+        leave_connection(exec);
+        terminate_exec(exec, CAUSE_CLIENT_GONE);
+        close_record(exec);
+    }
+}
+
+void exec_on_ans_spawn(struct generation *generation, struct ipc_in *in)
+{
+    const struct msg_ans_spawn *ans = &in->msg.ans_spawn;
+    struct exec *exec = job_answered(generation, ans->exec);
+    int shared = ans->shared ? ipc_take_fd(in, in->n_fds - 1) : -1;
+    share_on_answer(generation->server, exec, ans->exec, shared);
+    if (!ans->ok) {
+        log_line(LOG_LEVEL_ERROR, "%s: %s", exec != NULL ? exec->record.id : "exec", ans->text);
+        /* There is no room for as much as the worker. */
+        static const struct report full = {
+            .type = REPORT_FAILED, .stage = STAGE_FORK, .err_num = EAGAIN};
+        if (exec != NULL && ans->err_num == EAGAIN)
+            exec_finish(exec, &full);
+        else if (exec != NULL)
+            exec_fail(exec);
+        return;
+    }
+    if (exec == NULL)
+        return;
+    exec->pidfd = ipc_take_fd(in, 0);
+    if (exec->killed)
+        (void)pidfd_send_signal(exec->pidfd, SIGKILL, NULL, 0);
+    terminate_when_time_is_over(exec);
+    log_line(LOG_LEVEL_DEBUG, "%s: worker started", exec->record.id);
+}
+
+void exec_abandon_all(struct server *server)
+{
+    while (server->execs != NULL) {
+        struct exec *exec = server->execs;
+        set_done(exec);
+        if (exec->cause == CAUSE_NONE)
+            exec->cause = CAUSE_SHUTDOWN;
+        if (exec->ended)
+            close_record(exec);
+        else
+            exec_finish(exec, NULL);
+    }
+}

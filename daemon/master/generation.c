@@ -1,0 +1,333 @@
+#include "generation.h"
+#include "audit.h"
+#include "cgroups.h"
+#include "cleanup.h"
+#include "exec.h"
+#include "job.h"
+#include "log.h"
+#include "policy_files.h"
+#include "presence.h"
+#include "share.h"
+#include "reload.h"
+#include "spawner.h"
+#include "zygote.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+enum {
+    RESPAWN_MS = 1000,
+    RESPAWNS_MAX = 5,
+    READY_MS = 60000,     /* for a spawner to build its templates */
+    ANSWER_MS = 10000,    /* between two answers, while it has jobs */
+    AFTER_RELOAD_MS = 20, /* until a respawn looks again whether a load has ended */
+};
+
+static void on_spawner(struct loop_source *source);
+static void on_no_answer(struct loop_timer *timer);
+
+/* It ends by its closed link when the last of its sandboxes has. */
+static void drop_spawner(struct generation *generation)
+{
+    struct server *server = generation->server;
+    loop_remove(server->loop, &generation->source);
+    loop_disarm(server->loop, &generation->answer_timer);
+    ipc_close(&generation->spawner);
+    child_release(server, steal_ptr(generation->child));
+    generation->ready = false;
+    share_on_spawner_gone(server, generation);
+}
+
+struct policy *generation_take_policy(struct policy *policy, struct diags *diags, bool to_terminal,
+                                      size_t *n_errors, struct err *err)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < diags->n; i++) {
+        char line[1024];
+        bool is_error = diags->items[i].grade == DIAG_ERROR;
+        diag_format(&diags->items[i], line, sizeof line);
+        if (to_terminal)
+            fprintf(stderr, "%s\n", line);
+        else
+            log_line(is_error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "%s", line);
+        n += is_error;
+    }
+    if (policy == NULL) {
+        err_set(err, 0, "the policy has %zu error%s%s", n, n == 1 ? "" : "s",
+                diags->truncated ? " and more" : "");
+        err->code = EX_CONFIG;
+    }
+    diags_free(diags);
+    *n_errors = n;
+    return policy;
+}
+
+struct policy *generation_load_policy(const char *config_path, bool to_terminal, struct err *err)
+{
+    struct diags diags = {0};
+    size_t n_errors;
+    struct policy_source source = {.host = &policy_files_host, .config_path = config_path};
+    struct policy *policy = policy_load(&source, &diags);
+    return generation_take_policy(policy, &diags, to_terminal, &n_errors, err);
+}
+
+static int start_spawner(struct generation *generation, struct err *err)
+{
+    struct server *server = generation->server;
+    pid_t pid;
+    generation->ready = false;
+    generation->n_unanswered = 0;
+    if (spawner_start(generation->policy, &generation->spawner, &pid, err) < 0)
+        return -1;
+    generation->child = child_new(server, pid);
+    if (generation->child == NULL)
+        err_set(err, ENOMEM, "spawner");
+    else if (loop_add(server->loop, &generation->source, generation->spawner.fd, on_spawner, err) ==
+                 0 &&
+             loop_arm(server->loop, &generation->answer_timer, READY_MS, on_no_answer) == 0)
+        return 0;
+    drop_spawner(generation);
+    return -1;
+}
+
+/* Here and not at each start of a zygote: a name service may take its time. */
+static int find_session_user(struct generation *generation, struct err *err)
+{
+    const char *name = generation->policy->server.user;
+    const struct passwd *pw = getpwnam(name);
+    int rc = 0;
+    if (pw == NULL)
+        rc = err_set(err, 0, "user %s of [server] does not exist; make it, or name another", name);
+    else if (pw->pw_uid == 0)
+        rc = err_set(err, 0, "user %s of [server] is root; sessions need an unprivileged user",
+                     name);
+    if (rc < 0) {
+        err->code = EX_NOUSER;
+        return -1;
+    }
+    generation->session_uid = pw->pw_uid;
+    generation->session_gid = pw->pw_gid;
+    return 0;
+}
+
+struct generation *generation_start(struct server *server, struct policy *policy, struct err *err)
+{
+    struct generation *generation = calloc(1, sizeof *generation);
+    if (generation == NULL) {
+        policy_free(policy);
+        err_set(err, 0, "out of memory");
+        return NULL;
+    }
+    *generation = (struct generation){
+        .server = server,
+        .state = GENERATION_NEXT,
+        .number = ++server->generation_count,
+        .policy = policy,
+        .audit_fd = -1,
+        .spawner = {.fd = -1},
+        .source = {.fd = -1},
+        .refs = 1,
+    };
+    if (find_session_user(generation, err) < 0 ||
+        audit_open(policy->server.audit, &generation->audit_fd, err) < 0 ||
+        start_spawner(generation, err) < 0) {
+        server->generation_count--;
+        generation_unref(generation);
+        return NULL;
+    }
+    return generation;
+}
+
+struct generation *generation_ref(struct generation *generation)
+{
+    generation->refs++;
+    return generation;
+}
+
+void generation_unref(struct generation *generation)
+{
+    if (generation == NULL || --generation->refs > 0)
+        return;
+    drop_spawner(generation);
+    loop_disarm(generation->server->loop, &generation->respawn_timer);
+    close_fd(&generation->audit_fd);
+    log_line(LOG_LEVEL_DEBUG, "generation %" PRIu64 " is gone", generation->number);
+    policy_free(generation->policy);
+    free(generation);
+}
+
+static void audit_loaded(const struct generation *generation)
+{
+    const struct policy *policy = generation->policy;
+    struct audit_reload reload = {
+        .number = generation->number, .loaded = true, .n_tenants = policy->n_tenants};
+    for (size_t i = 0; i < policy->n_tenants; i++)
+        reload.n_keys += policy->tenants[i].n_keys;
+    audit_reload(generation->server, &reload);
+}
+
+void generation_refused(struct server *server, uint64_t number, size_t n_errors, const char *why)
+{
+    const struct audit_reload reload = {.number = number, .n_errors = n_errors, .reason = why};
+    log_line(LOG_LEVEL_ERROR, "reload refused: %s; generation %" PRIu64 " stays", why,
+             server->current->number);
+    audit_reload(server, &reload);
+}
+
+static void make_current(struct generation *generation)
+{
+    struct server *server = generation->server;
+    struct generation *old = server->current;
+    generation->state = GENERATION_CURRENT;
+    server->current = generation;
+    server->next = NULL;
+    if (old != NULL) {
+        old->state = GENERATION_RETIRED;
+        generation_unref(old);
+        server_apply_settings(server);
+        cgroups_apply_totals(server, generation->policy);
+        zygote_renew(server);
+        log_line(LOG_LEVEL_INFO, "reloaded: generation %" PRIu64 ", %zu tenants",
+                 generation->number, generation->policy->n_tenants);
+        audit_loaded(generation);
+        presence_rejudge(server);
+    }
+    server_check_ready(server);
+}
+
+static void refuse_next(struct generation *generation, const char *why)
+{
+    struct server *server = generation->server;
+    server->next = NULL;
+    if (server->current == NULL) {
+        struct err err = {0};
+        err_set(&err, 0, "spawner: %s", why);
+        err.code = EX_OSERR;
+        server_start_failed(server, &err);
+    } else {
+        generation_refused(server, generation->number, 0, why);
+    }
+    generation_unref(generation);
+}
+
+static void on_respawn(struct loop_timer *timer)
+{
+    struct generation *generation = CONTAINER_OF(timer, struct generation, respawn_timer);
+    struct err err = {0};
+    /* A child of one thread could wait for ever for a lock that another one held. */
+    if (reload_is_running(generation->server)) {
+        (void)loop_arm(generation->server->loop, timer, AFTER_RELOAD_MS, on_respawn);
+        return;
+    }
+    if (start_spawner(generation, &err) < 0) {
+        log_line(LOG_LEVEL_ERROR, "%s", err.text);
+        (void)loop_arm(generation->server->loop, timer, RESPAWN_MS, on_respawn);
+    }
+}
+
+/*
+ * A spawner never ends by itself while we hold its link. Its sandboxes end with it (they ask the
+ * kernel for that), as end of file on their report sockets; so do the jobs in its queue.
+ */
+static void spawner_lost(struct generation *generation, const char *why)
+{
+    drop_spawner(generation);
+    if (generation->state == GENERATION_NEXT) {
+        refuse_next(generation, why);
+        return;
+    }
+    if (generation->state == GENERATION_RETIRED) {
+        log_line(LOG_LEVEL_ERROR, "spawner of the old generation %" PRIu64 " is gone: %s",
+                 generation->number, why);
+        job_drop_waiting(generation);
+        return;
+    }
+    log_line(LOG_LEVEL_ERROR, "spawner of generation %" PRIu64 " is gone: %s; starting another",
+             generation->number, why);
+    uint64_t delay = generation->respawns++ < RESPAWNS_MAX ? 0 : RESPAWN_MS * 10;
+    /* Whoever has waited for so many of them had better know. */
+    if (delay > 0)
+        job_drop_waiting(generation);
+    (void)loop_arm(generation->server->loop, &generation->respawn_timer, delay, on_respawn);
+}
+
+/*
+ * It is stopped, or hangs in the kernel. What it runs goes on without it; so it is killed, which
+ * would end its sandboxes, only when the last of them has ended.
+ */
+static void on_no_answer(struct loop_timer *timer)
+{
+    struct generation *generation = CONTAINER_OF(timer, struct generation, answer_timer);
+    bool was_ready = generation->ready;
+    /* What is done here may drop the last reference but ours. */
+    generation_ref(generation);
+    generation->child->stuck = true;
+    spawner_lost(generation, was_ready ? "it does not answer" : "it does not get ready");
+    job_fail_asked(generation);
+    generation_unref(generation);
+}
+
+void generation_await_answer(struct generation *generation)
+{
+    if (generation->n_unanswered++ == 0)
+        (void)loop_arm(generation->server->loop, &generation->answer_timer, ANSWER_MS,
+                       on_no_answer);
+}
+
+static void on_answer(struct generation *generation)
+{
+    struct loop *loop = generation->server->loop;
+    if (generation->n_unanswered > 0)
+        generation->n_unanswered--;
+    if (generation->n_unanswered == 0)
+        loop_disarm(loop, &generation->answer_timer);
+    else
+        (void)loop_arm(loop, &generation->answer_timer, ANSWER_MS, on_no_answer);
+}
+
+static void on_spawner_ready(struct generation *generation)
+{
+    generation->spawner.state = STATE_READY;
+    generation->ready = true;
+    loop_disarm(generation->server->loop, &generation->answer_timer);
+    if (generation->state == GENERATION_NEXT)
+        make_current(generation);
+    job_send_waiting(generation);
+}
+
+static void on_spawner(struct loop_source *source)
+{
+    static struct ipc_in in;
+    struct generation *generation = CONTAINER_OF(source, struct generation, source);
+    struct err err = {0};
+    switch (ipc_recv(&generation->spawner, &in, false, &err)) {
+    case IPC_AGAIN:
+        return;
+    case IPC_EOF:
+        spawner_lost(generation, "it ended unexpectedly");
+        return;
+    case IPC_ERROR:
+        spawner_lost(generation, err.text);
+        return;
+    case IPC_OK:
+        break;
+    }
+    /* What is done here may drop the last reference but ours. */
+    generation_ref(generation);
+    if (in.msg.type == MSG_SPAWNER_READY) {
+        on_spawner_ready(generation);
+    } else if (in.msg.type == MSG_SPAWNER_FAILED) {
+        spawner_lost(generation, in.msg.spawner_failed.text);
+    } else if (in.msg.type == MSG_ANS_SPAWN) {
+        generation->respawns = 0;
+        on_answer(generation);
+        exec_on_ans_spawn(generation, &in);
+        job_send_waiting(generation);
+    }
+    generation_unref(generation);
+    ipc_drop_fds(&in);
+}

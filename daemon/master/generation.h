@@ -1,0 +1,65 @@
+/*
+ * generation.h - one loaded policy with its spawner. Running execs keep theirs alive.
+ */
+#ifndef POSTERN_DAEMON_MASTER_GENERATION_H
+#define POSTERN_DAEMON_MASTER_GENERATION_H
+
+#include "server.h"
+
+enum generation_state {
+    GENERATION_NEXT,    /* loaded; becomes current when its spawner is ready, or is refused */
+    GENERATION_CURRENT, /* what new execs are judged by; a lost spawner is replaced */
+    GENERATION_RETIRED, /* kept for the execs that began with it */
+};
+
+struct generation {
+    struct server *server;
+    enum generation_state state;
+    uint64_t number; /* 1, 2, … */
+    struct policy *policy;
+    uid_t session_uid; /* of [server] user =, looked up when the policy was loaded */
+    gid_t session_gid;
+    int audit_fd;
+    bool audit_failing; /* said so in the log */
+    bool audit_torn;    /* its last line lacks the end */
+    struct ipc spawner;
+    struct loop_source source;
+    struct child *child;            /* held: the spawner's process */
+    struct loop_timer answer_timer; /* how long it may take to get ready, or to answer */
+    unsigned n_unanswered;          /* jobs that it has and has not answered */
+    bool ready;                     /* the spawner takes jobs */
+    unsigned respawns;              /* in a row, without a sandbox started in between */
+    struct loop_timer respawn_timer;
+    struct exec *waiting; /* execs whose job the spawner's full queue did not take, in order */
+    struct exec *asked;   /* those whose job it has and has not answered, in order */
+    struct exec **last_asked;
+    size_t refs; /* execs, and the server for current and next */
+};
+
+/* Loads the policy from disk; every problem is a line of the log, or one on stderr that begins with
+ * its place, if it is for a person at a terminal. NULL on failure; err then sums up, with
+ * EX_CONFIG. */
+struct policy *generation_load_policy(const char *config_path, bool to_terminal, struct err *err);
+/* The same for what policy_load() has given, which may have happened in another thread; frees the
+ * diags. */
+struct policy *generation_take_policy(struct policy *policy, struct diags *diags, bool to_terminal,
+                                      size_t *n_errors, struct err *err);
+
+/*
+ * Makes a generation: looks up what its [server] names, opens its audit trail and starts its
+ * spawner; it becomes current when that is ready. Owns the policy in any case. NULL with err (and a
+ * sysexits code) on failure.
+ */
+struct generation *generation_start(struct server *server, struct policy *policy, struct err *err);
+
+/* Says in log and audit that generation `number` did not come about, so that the current one stays:
+ * because of that many errors of the policy, or for another reason (0). */
+void generation_refused(struct server *server, uint64_t number, size_t n_errors, const char *why);
+
+/* The spawner has got a job: it is given up if it does not answer. */
+void generation_await_answer(struct generation *generation);
+
+struct generation *generation_ref(struct generation *generation);
+void generation_unref(struct generation *generation);
+
+#endif

@@ -1,0 +1,210 @@
+#include "job.h"
+#include "cleanup.h"
+#include "generation.h"
+#include "leaf.h"
+#include "log.h"
+#include "share.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* A job as it is sent to the spawner; it owns the command's ends of pipes and report socket. */
+struct spawn_job {
+    struct ipc_msg msg; /* argv and envp point into `vectors` */
+    int fds[4];
+    char vectors[];
+};
+
+static void job_free(struct spawn_job *job)
+{
+    for (size_t i = 0; job != NULL && i < array_len(job->fds); i++)
+        close_fd(&job->fds[i]);
+    free(job);
+}
+
+void job_drop(struct exec *exec)
+{
+    struct exec **at = &exec->generation->waiting;
+    while (*at != NULL && *at != exec)
+        at = &(*at)->next_waiting;
+    if (*at != NULL)
+        *at = exec->next_waiting;
+    job_free(steal_ptr(exec->job));
+}
+
+void job_forget(struct exec *exec)
+{
+    job_drop(exec);
+    (void)job_answered(exec->generation, exec->number);
+}
+
+/* Answers come in the order of the asking, so it is the first but for execs that ended early. */
+struct exec *job_answered(struct generation *generation, uint64_t number)
+{
+    struct exec **at = &generation->asked;
+    while (*at != NULL && (*at)->number != number)
+        at = &(*at)->next_asked;
+    struct exec *exec = *at;
+    if (exec == NULL)
+        return NULL;
+    *at = exec->next_asked;
+    if (*at == NULL)
+        generation->last_asked = at;
+    exec->next_asked = NULL;
+    return exec;
+}
+
+static void await_answer(struct exec *exec)
+{
+    struct generation *generation = exec->generation;
+    if (generation->asked == NULL)
+        generation->last_asked = &generation->asked;
+    *generation->last_asked = exec;
+    generation->last_asked = &exec->next_asked;
+    exec->spawner = child_ref(generation->child);
+    generation_await_answer(generation);
+}
+
+static void close_pair(int fds[2])
+{
+    close_fd(&fds[0]);
+    close_fd(&fds[1]);
+}
+
+void plumbing_close(struct plumbing *p)
+{
+    close_pair(p->in);
+    close_pair(p->out);
+    close_pair(p->err);
+    close_pair(p->report);
+}
+
+int plumbing_open(struct plumbing *p, struct err *err)
+{
+    int in[2] = {-1, -1};
+    *p = (struct plumbing){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
+    if (pipe2(in, O_CLOEXEC) < 0)
+        return err_set(err, errno, "pipe");
+    p->in[0] = in[1];
+    p->in[1] = in[0];
+    if (pipe2(p->out, O_CLOEXEC) < 0 || pipe2(p->err, O_CLOEXEC) < 0)
+        return err_set(err, errno, "pipe");
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->report) < 0)
+        return err_set(err, errno, "socketpair");
+    return 0;
+}
+
+struct spawn_job *job_make(struct exec *exec, const struct tenant *tenant,
+                           const struct decision *decision, struct plumbing *p, struct err *err)
+{
+    static char argv[IPC_ARGV_MAX], envp[IPC_ARGV_MAX];
+    struct wire_strv args, env;
+    if (wire_strv_pack(&args, (const char *const *)decision->argv, argv, sizeof argv) < 0 ||
+        wire_strv_pack(&env, (const char *const *)decision->envp, envp, sizeof envp) < 0) {
+        err_set(err, E2BIG, "argv or environment");
+        return NULL;
+    }
+    struct spawn_job *job = malloc(sizeof *job + args.len + env.len);
+    if (job == NULL) {
+        err_set(err, ENOMEM, "job");
+        return NULL;
+    }
+    memcpy(job->vectors, args.data, args.len);
+    memcpy(job->vectors + args.len, env.data, env.len);
+    args.data = job->vectors;
+    env.data = job->vectors + args.len;
+    job->msg = (struct ipc_msg){
+        .type = MSG_REQ_SPAWN,
+        .req_spawn = {.exec = exec->number,
+                      .tenant = (uint32_t)(tenant - exec->generation->policy->tenants),
+                      .sandbox = (uint32_t)decision->sandbox,
+                      .argv = args,
+                      .envp = env}};
+    int *theirs[] = {&p->in[1], &p->out[1], &p->err[1], &p->report[1]};
+    _Static_assert(array_len(theirs) == array_len(job->fds), "one for each descriptor of a job");
+    for (size_t i = 0; i < array_len(theirs); i++)
+        job->fds[i] = steal_fd(theirs[i]);
+    return job;
+}
+
+static enum ipc_result send_to_spawner(struct exec *exec, struct err *err)
+{
+    int fds[array_len(exec->job->fds) + 2];
+    size_t n = array_len(exec->job->fds);
+    memcpy(fds, exec->job->fds, sizeof exec->job->fds);
+    if (exec->leaf != NULL) {
+        exec->job->msg.req_spawn.cgroup = 1;
+        exec->job->msg.req_spawn.controllers = exec->server->cgroups->limits.controllers;
+        fds[n++] = leaf_fd(exec->leaf);
+    }
+    int shared = share_fd(exec);
+    exec->job->msg.req_spawn.shared = shared >= 0;
+    if (shared >= 0)
+        fds[n++] = shared;
+    return ipc_send(&exec->generation->spawner, &exec->job->msg, fds, n, false, err);
+}
+
+/* IPC_OK: the spawner has it. IPC_AGAIN: it has to wait. */
+static enum ipc_result send_job(struct exec *exec, struct err *err)
+{
+    struct generation *generation = exec->generation;
+    if (!generation->ready)
+        return IPC_AGAIN;
+    enum ipc_result sent = send_to_spawner(exec, err);
+    if (sent == IPC_OK) {
+        job_free(steal_ptr(exec->job));
+        await_answer(exec);
+        share_on_sent(exec);
+    }
+    /* A spawner that has just gone is replaced in a moment. */
+    return sent == IPC_EOF ? IPC_AGAIN : sent;
+}
+
+int job_submit(struct exec *exec, struct err *err)
+{
+    const struct policy *policy = exec->generation->policy;
+    if (share_must_wait(exec, &policy->tenants[exec->job->msg.req_spawn.tenant]))
+        return 0;
+    struct exec **at = &exec->generation->waiting;
+    enum ipc_result sent = *at != NULL ? IPC_AGAIN : send_job(exec, err);
+    if (sent != IPC_AGAIN)
+        return sent == IPC_OK ? 0 : -1;
+    while (*at != NULL)
+        at = &(*at)->next_waiting;
+    *at = exec;
+    return 0;
+}
+
+void job_send_waiting(struct generation *generation)
+{
+    while (generation->waiting != NULL) {
+        struct exec *exec = generation->waiting;
+        struct err err = {0};
+        enum ipc_result sent = send_job(exec, &err);
+        if (sent == IPC_AGAIN)
+            return;
+        generation->waiting = exec->next_waiting;
+        if (sent == IPC_OK)
+            continue;
+        log_line(LOG_LEVEL_ERROR, "%s: %s", exec->record.id, err.text);
+        job_drop(exec);
+    }
+}
+
+void job_fail_asked(struct generation *generation)
+{
+    while (generation->asked != NULL) {
+        struct exec *exec = job_answered(generation, generation->asked->number);
+        log_line(LOG_LEVEL_ERROR, "%s: the spawner did not answer", exec->record.id);
+        exec->cut = true;
+        exec_fail(exec);
+    }
+}
+
+void job_drop_waiting(struct generation *generation)
+{
+    while (generation->waiting != NULL)
+        job_drop(generation->waiting);
+}

@@ -1,0 +1,90 @@
+#include "json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { TAIL = sizeof ",\"truncated\":true}\n" };
+
+static int put(struct json *json, const char *text, size_t len)
+{
+    if (json->full || len > sizeof json->buf - TAIL - json->len)
+        return -1;
+    memcpy(json->buf + json->len, text, len);
+    json->len += len;
+    return 0;
+}
+
+/* ,"name": — names are ours, so they need no escape. */
+static int put_name(struct json *json, const char *name)
+{
+    char text[80];
+    int n = snprintf(text, sizeof text, "%c\"%s\":", json->len == 0 ? '{' : ',', name);
+    return n > 0 && (size_t)n < sizeof text ? put(json, text, (size_t)n) : -1;
+}
+
+static int put_byte(struct json *json, unsigned char c)
+{
+    char text[8];
+    if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
+        text[0] = (char)c;
+        return put(json, text, 1);
+    }
+    int n = snprintf(text, sizeof text, c == '"' || c == '\\' ? "\\%c" : "\\u%04x", c);
+    return put(json, text, (size_t)n);
+}
+
+static int put_string(struct json *json, const unsigned char *data, size_t len)
+{
+    int rc = put(json, "\"", 1);
+    for (size_t i = 0; rc == 0 && i < len && i < JSON_VALUE_MAX; i++)
+        rc = put_byte(json, data[i]);
+    if (rc == 0 && len > JSON_VALUE_MAX)
+        rc = put(json, "...", 3);
+    return rc == 0 ? put(json, "\"", 1) : -1;
+}
+
+/* A member is there whole or not at all. */
+static void commit(struct json *json, size_t start, int rc)
+{
+    if (rc == 0)
+        return;
+    json->len = start;
+    json->full = 1;
+}
+
+void json_bytes(struct json *json, const char *name, const void *data, size_t len)
+{
+    size_t start = json->len;
+    int rc = put_name(json, name);
+    commit(json, start, rc == 0 ? put_string(json, data, len) : rc);
+}
+
+void json_str(struct json *json, const char *name, const char *value)
+{
+    size_t start = json->len;
+    if (value != NULL) {
+        json_bytes(json, name, value, strlen(value));
+        return;
+    }
+    int rc = put_name(json, name);
+    commit(json, start, rc == 0 ? put(json, "null", 4) : rc);
+}
+
+void json_uint(struct json *json, const char *name, uint64_t value)
+{
+    char text[24];
+    size_t start = json->len;
+    int n = snprintf(text, sizeof text, "%" PRIu64, value);
+    int rc = put_name(json, name);
+    commit(json, start, rc == 0 ? put(json, text, (size_t)n) : rc);
+}
+
+size_t json_end(struct json *json)
+{
+    const char *tail = json->full ? ",\"truncated\":true}\n" : "}\n";
+    size_t len = strlen(tail);
+    memcpy(json->buf + json->len, tail, len);
+    json->len += len;
+    return json->len;
+}

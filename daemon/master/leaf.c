@@ -1,0 +1,211 @@
+#include "leaf.h"
+
+#include "cleanup.h"
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    RETRY_MS = 20, /* at first; then twice as long each time, until it is the longest */
+    RETRY_MOST_MS = 1000,
+    TRIES_QUIET = 12, /* about five seconds; then it is said once */
+};
+
+struct leaf {
+    struct server *server;
+    struct leaf *next; /* of those that are dying */
+    char tenant[CGROUP_NAME_MAX];
+    char name[CGROUP_NAME_MAX];
+    int fd;    /* -1: dying, or held by leaf_hold() */
+    int pidfd; /* dying: of the worker, or -1 */
+    struct loop_source source;
+    struct loop_timer timer;
+    unsigned tries;
+};
+
+/* Opens the tenant's node, making it if it isn't there. */
+static int open_node(const struct cgroups *cgroups, const struct tenant *tenant, const char *name,
+                     int *fd, struct err *err)
+{
+    bool made;
+    cleanup_fd int node = -1;
+    if (cgroup_make(cgroups->root, name, &made, &node, err) < 0)
+        return -1;
+    if (made && (cgroup_limit_total(node, &tenant->total, cgroups->limits.controllers, err) < 0 ||
+                 cgroup_enable(node, cgroups->limits.controllers, err) < 0)) {
+        (void)cgroup_remove(cgroups->root, name, NULL);
+        return -1;
+    }
+    *fd = steal_fd(&node);
+    return 0;
+}
+
+/* With limits == NULL for what nothing runs in. */
+static int make(const struct cgroups *cgroups, const struct tenant *tenant,
+                const struct cgroup_limits *limits, struct leaf *leaf, struct err *err)
+{
+    cleanup_fd int node = -1;
+    if (cgroups_tenant_name(tenant->name, leaf->tenant, err) < 0 ||
+        open_node(cgroups, tenant, leaf->tenant, &node, err) < 0)
+        return -1;
+    if (cgroup_make(node, leaf->name, NULL, &leaf->fd, err) < 0 ||
+        (limits != NULL &&
+         cgroup_limit_exec(leaf->fd, limits, cgroups->limits.controllers, err) < 0)) {
+        (void)cgroup_remove(node, leaf->name, NULL);
+        (void)cgroup_remove(cgroups->root, leaf->tenant, NULL);
+        return -1;
+    }
+    return 0;
+}
+
+static int make_named(struct server *server, const struct tenant *tenant,
+                      const struct cgroup_limits *limits, const char *name, struct leaf **out,
+                      struct err *err)
+{
+    const struct cgroups *cgroups = server->cgroups;
+    *out = NULL;
+    if (cgroups->root < 0)
+        return 0;
+    struct leaf *leaf = calloc(1, sizeof *leaf);
+    if (leaf == NULL)
+        return err_set(err, ENOMEM, "cgroup");
+    *leaf = (struct leaf){.server = server, .fd = -1, .pidfd = -1, .source = {.fd = -1}};
+    int n = snprintf(leaf->name, sizeof leaf->name, "%s", name);
+    if (n < 0 || (size_t)n >= sizeof leaf->name || make(cgroups, tenant, limits, leaf, err) < 0) {
+        close_fd(&leaf->fd);
+        free(leaf);
+        return -1;
+    }
+    *out = leaf;
+    return 0;
+}
+
+int leaf_make(struct server *server, const struct tenant *tenant, const struct sandbox_spec *spec,
+              const char *exec_id, struct leaf **out, struct err *err)
+{
+    struct cgroup_limits limits = spec->cgroup;
+    limits.tasks = spec->tasks;
+    if (make_named(server, tenant, &limits, exec_id, out, err) < 0)
+        return err_wrap(err, "cgroup of the exec");
+    return 0;
+}
+
+int leaf_hold(struct server *server, const struct tenant *tenant, const char *name,
+              struct leaf **out, struct err *err)
+{
+    if (make_named(server, tenant, NULL, name, out, err) < 0)
+        return err_wrap(err, "cgroup of the workspace");
+    if (*out != NULL)
+        close_fd(&(*out)->fd);
+    return 0;
+}
+
+int leaf_fd(const struct leaf *leaf)
+{
+    return leaf == NULL ? -1 : leaf->fd;
+}
+
+bool leaf_usage(const struct leaf *leaf, struct cgroup_usage *usage, bool *total_full)
+{
+    if (leaf == NULL)
+        return false;
+    cgroup_read_usage(leaf->fd, usage);
+    cleanup_fd int node = openat(leaf->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    *total_full = node >= 0 && cgroup_memory_full(node) > 0;
+    return true;
+}
+
+/* Whether it is gone. The tenant's node goes with its last leaf. */
+static bool try_remove(const struct leaf *leaf, struct err *err)
+{
+    int root = leaf->server->cgroups->root;
+    cleanup_fd int node =
+        openat(root, leaf->tenant, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (node < 0)
+        return errno == ENOENT || (err_set(err, errno, "cgroup %s", leaf->tenant), false);
+    if (cgroup_remove(node, leaf->name, err) < 0)
+        return false;
+    (void)cgroup_remove(root, leaf->tenant, NULL);
+    return true;
+}
+
+static void forget(struct leaf *leaf)
+{
+    struct leaf **at = &leaf->server->cgroups->dying;
+    while (*at != NULL && *at != leaf)
+        at = &(*at)->next;
+    if (*at != NULL)
+        *at = leaf->next;
+    loop_remove(leaf->server->loop, &leaf->source);
+    loop_disarm(leaf->server->loop, &leaf->timer);
+    close_fd(&leaf->pidfd);
+    close_fd(&leaf->fd);
+    free(leaf);
+}
+
+static void on_retry(struct loop_timer *timer);
+
+static void remove_or_retry(struct leaf *leaf)
+{
+    struct err err = {0};
+    if (try_remove(leaf, &err)) {
+        forget(leaf);
+        return;
+    }
+    if (++leaf->tries == TRIES_QUIET)
+        log_line(LOG_LEVEL_WARNING, "%s: its cgroup is still in use: %s", leaf->name, err.text);
+    uint64_t delay = RETRY_MOST_MS;
+    if (leaf->tries < 6)
+        delay = (uint64_t)RETRY_MS << leaf->tries;
+    (void)loop_arm(leaf->server->loop, &leaf->timer, delay, on_retry);
+}
+
+static void on_retry(struct loop_timer *timer)
+{
+    remove_or_retry(CONTAINER_OF(timer, struct leaf, timer));
+}
+
+/* The worker has ended, and its pid namespace with it: nothing is left in there. */
+static void on_dead(struct loop_source *source)
+{
+    struct leaf *leaf = CONTAINER_OF(source, struct leaf, source);
+    loop_remove(leaf->server->loop, &leaf->source);
+    remove_or_retry(leaf);
+}
+
+void leaf_end(struct leaf *leaf, int pidfd)
+{
+    if (leaf == NULL) {
+        close_fd(&pidfd);
+        return;
+    }
+    struct cgroups *cgroups = leaf->server->cgroups;
+    if (leaf->fd >= 0)
+        (void)cgroup_kill(leaf->fd, NULL);
+    close_fd(&leaf->fd);
+    leaf->pidfd = pidfd;
+    leaf->next = cgroups->dying;
+    cgroups->dying = leaf;
+    if (pidfd >= 0)
+        (void)loop_add(leaf->server->loop, &leaf->source, pidfd, on_dead, NULL);
+    remove_or_retry(leaf);
+}
+
+bool leaf_remove_dying(struct cgroups *cgroups)
+{
+    for (struct leaf *leaf = cgroups->dying, *next; leaf != NULL; leaf = next) {
+        next = leaf->next;
+        if (try_remove(leaf, NULL))
+            forget(leaf);
+    }
+    return cgroups->dying == NULL;
+}
+
+void leaf_forget_dying(struct cgroups *cgroups)
+{
+    while (cgroups->dying != NULL)
+        forget(cgroups->dying);
+}

@@ -1,0 +1,274 @@
+#include "listener.h"
+#include "cleanup.h"
+#include "connection.h"
+#include "generation.h"
+#include "log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+
+enum {
+    BACKLOG = 1024,
+    ACCEPTS_PER_TURN = 16, /* then others have their turn */
+    OUT_OF_FDS_MS = 500,
+};
+
+struct listener {
+    struct server *server;
+    struct loop_source source;
+    int fd;
+    char *host;
+    uint16_t port; /* as configured; 0 if the kernel chose */
+};
+
+struct listeners {
+    struct listener *items;
+    size_t n;
+    bool paused;
+    struct loop_timer retry;
+};
+
+static void on_connection(struct loop_source *source);
+
+static socklen_t parse_address(const struct listen_addr *addr, struct sockaddr_storage *out)
+{
+    *out = (struct sockaddr_storage){0};
+    struct sockaddr_in *in = (struct sockaddr_in *)(void *)out;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)out;
+    if (inet_pton(AF_INET, addr->host, &in->sin_addr) == 1) {
+        in->sin_family = AF_INET;
+        in->sin_port = htons(addr->port);
+        return sizeof *in;
+    }
+    if (inet_pton(AF_INET6, addr->host, &in6->sin6_addr) == 1) {
+        in6->sin6_family = AF_INET6;
+        in6->sin6_port = htons(addr->port);
+        return sizeof *in6;
+    }
+    return 0;
+}
+
+/* Nobody asked for it by name: the defaults stand in no line. */
+static bool is_default(const struct listen_addr *addr)
+{
+    return addr->origin.line == 0;
+}
+
+static int fail(struct err *err, const struct listen_addr *addr, const char *what)
+{
+    int num = errno;
+    if (is_default(addr))
+        err_set(err, num,
+                "listen %s port %u (the default; 'listen =' in [server] names another): %s",
+                addr->host, addr->port, what);
+    else
+        err_set(err, num, "%s:%u: listen %s port %u: %s", addr->origin.file, addr->origin.line,
+                addr->host, addr->port, what);
+    err->code = num == EADDRINUSE || num == EADDRNOTAVAIL ? EX_UNAVAILABLE : EX_OSERR;
+    if (num == EACCES)
+        err->code = EX_NOPERM;
+    return -1;
+}
+
+static int open_one(const struct listen_addr *addr, struct listener *listener, struct err *err)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = parse_address(addr, &ss);
+    int on = 1;
+    if (len == 0)
+        return errno = EINVAL, fail(err, addr, "not an address");
+    cleanup_fd int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return fail(err, addr, "socket");
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+        (ss.ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0))
+        return fail(err, addr, "setsockopt");
+    if (bind(fd, (struct sockaddr *)&ss, len) < 0)
+        return fail(err, addr, "bind");
+    if (listen(fd, BACKLOG) < 0)
+        return fail(err, addr, "listen");
+    listener->host = strdup(addr->host);
+    if (listener->host == NULL)
+        return err_set(err, errno, "listen");
+    listener->port = addr->port;
+    listener->fd = steal_fd(&fd);
+    return 0;
+}
+
+static void announce(const struct listener *listener)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+    if (getsockname(listener->fd, (struct sockaddr *)&ss, &len) < 0)
+        return;
+    bool v6 = ss.ss_family == AF_INET6;
+    unsigned port = ntohs(v6 ? ((struct sockaddr_in6 *)(void *)&ss)->sin6_port
+                             : ((struct sockaddr_in *)(void *)&ss)->sin_port);
+    log_line(LOG_LEVEL_INFO, "listening on %s%s%s:%u", v6 ? "[" : "", listener->host, v6 ? "]" : "",
+             port);
+}
+
+int listeners_open(struct server *server, const struct server_config *config, struct err *err)
+{
+    struct listeners *listeners = calloc(1, sizeof *listeners);
+    if (listeners == NULL)
+        return err_set(err, errno, "listeners");
+    server->listeners = listeners;
+    listeners->paused = true;
+    listeners->items = calloc(config->n_listen, sizeof *listeners->items);
+    if (listeners->items == NULL)
+        return err_set(err, errno, "listeners");
+    for (size_t i = 0; i < config->n_listen; i++) {
+        struct listener *listener = &listeners->items[listeners->n];
+        *listener = (struct listener){.server = server, .source = {.fd = -1}, .fd = -1};
+        if (open_one(&config->listen[i], listener, err) < 0) {
+            /* A host without IPv6 serves what the defaults can be had on. */
+            if (is_default(&config->listen[i]) &&
+                (err->num == EAFNOSUPPORT || err->num == EADDRNOTAVAIL))
+                continue;
+            return -1;
+        }
+        listeners->n++;
+    }
+    return 0;
+}
+
+void listeners_announce(const struct server *server)
+{
+    for (size_t i = 0; i < server->listeners->n; i++)
+        announce(&server->listeners->items[i]);
+}
+
+void listeners_close(struct server *server)
+{
+    struct listeners *listeners = server->listeners;
+    if (listeners == NULL)
+        return;
+    loop_disarm(server->loop, &listeners->retry);
+    for (size_t i = 0; i < listeners->n; i++) {
+        loop_remove(server->loop, &listeners->items[i].source);
+        close_fd(&listeners->items[i].fd);
+        free(listeners->items[i].host);
+    }
+    free(listeners->items);
+    free(listeners);
+    server->listeners = NULL;
+}
+
+void listeners_pause(struct server *server)
+{
+    struct listeners *listeners = server->listeners;
+    if (listeners == NULL || listeners->paused)
+        return;
+    listeners->paused = true;
+    for (size_t i = 0; i < listeners->n; i++)
+        loop_remove(server->loop, &listeners->items[i].source);
+}
+
+void listeners_resume(struct server *server)
+{
+    struct listeners *listeners = server->listeners;
+    /* Both are needed to serve: at start either may be there first. */
+    if (listeners == NULL || !listeners->paused || server->zygote == NULL ||
+        server->current == NULL || server->stopping)
+        return;
+    listeners->paused = false;
+    for (size_t i = 0; i < listeners->n; i++) {
+        struct err err = {0};
+        if (loop_add(server->loop, &listeners->items[i].source, listeners->items[i].fd,
+                     on_connection, &err) < 0)
+            log_line(LOG_LEVEL_ERROR, "listen %s: %s", listeners->items[i].host, err.text);
+    }
+}
+
+static void on_retry(struct loop_timer *timer)
+{
+    struct listeners *listeners = CONTAINER_OF(timer, struct listeners, retry);
+    if (listeners->n > 0)
+        listeners_resume(listeners->items[0].server);
+}
+
+/* Why a connection isn't served at all, or NULL. */
+static const char *refusal(struct server *server, const struct sockaddr *peer)
+{
+    const struct server_config *config = &server->current->policy->server;
+    if (server->n_connections >= config->max_connections)
+        return "max-connections is reached";
+    if (penalty_applies(&server->penalties, peer, loop_now_ms()))
+        return "its source is penalised";
+    if (server->n_unauthenticated >= config->max_startups && !connection_evict_idle(server))
+        return "max-startups is reached";
+    return NULL;
+}
+
+/* A flood of connections must not become a flood of lines. */
+static void log_refusal(struct server *server, const struct sockaddr *peer, const char *why)
+{
+    uint64_t second = loop_now_ms() / 1000;
+    server->n_refusals++;
+    if (second == server->refusal_second)
+        return;
+    char host[INET6_ADDRSTRLEN] = "?";
+    const void *raw =
+        peer->sa_family == AF_INET6
+            ? (const void *)&((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr
+            : (const void *)&((const struct sockaddr_in *)(const void *)peer)->sin_addr;
+    (void)inet_ntop(peer->sa_family, raw, host, sizeof host);
+    log_line(LOG_LEVEL_WARNING,
+             "connection from %s refused: %s (%u refused since the last such line)", host, why,
+             server->n_refusals);
+    server->refusal_second = second;
+    server->n_refusals = 0;
+}
+
+static void on_connection(struct loop_source *source)
+{
+    struct listener *listener = CONTAINER_OF(source, struct listener, source);
+    struct server *server = listener->server;
+    for (int i = 0; i < ACCEPTS_PER_TURN && source->fd >= 0; i++) {
+        struct sockaddr_storage peer = {0};
+        socklen_t len = sizeof peer;
+        int fd = accept4(listener->fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+                log_line(LOG_LEVEL_ERROR, "accept: %s; waiting a little", strerror(errno));
+                listeners_pause(server);
+                (void)loop_arm(server->loop, &server->listeners->retry, OUT_OF_FDS_MS, on_retry);
+            }
+            return;
+        }
+        const char *why = refusal(server, (struct sockaddr *)&peer);
+        if (why != NULL) {
+            log_refusal(server, (struct sockaddr *)&peer, why);
+            close(fd);
+            continue;
+        }
+        connection_start(server, fd, (struct sockaddr *)&peer);
+    }
+}
+
+/* Whether one of the open sockets is for `addr`. */
+static bool is_open(const struct listeners *listeners, const struct listen_addr *addr)
+{
+    for (size_t i = 0; i < listeners->n; i++)
+        if (listeners->items[i].port == addr->port &&
+            strcmp(listeners->items[i].host, addr->host) == 0)
+            return true;
+    return false;
+}
+
+bool listeners_match(const struct server *server, const struct server_config *config)
+{
+    size_t n_open = 0;
+    for (size_t i = 0; i < config->n_listen; i++) {
+        bool open = is_open(server->listeners, &config->listen[i]);
+        if (!open && !is_default(&config->listen[i]))
+            return false;
+        n_open += open;
+    }
+    return n_open == server->listeners->n;
+}

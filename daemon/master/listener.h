@@ -1,0 +1,26 @@
+/*
+ * listener.h - the listening sockets: literal IPv4 and IPv6 addresses of [server] listen =.
+ */
+#ifndef POSTERN_DAEMON_MASTER_LISTENER_H
+#define POSTERN_DAEMON_MASTER_LISTENER_H
+
+#include "server.h"
+
+/*
+ * Binds every address; connections queue in the kernel until listeners_resume(). Returns 0, or -1
+ * with err (EX_UNAVAILABLE: address in use).
+ */
+int listeners_open(struct server *server, const struct server_config *config, struct err *err);
+void listeners_close(struct server *server);
+
+/* Says on the log what is listened on, with the ports that the kernel chose. */
+void listeners_announce(const struct server *server);
+
+/* Stop and go on accepting; both are idempotent and safe before listeners_open(). */
+void listeners_pause(struct server *server);
+void listeners_resume(struct server *server);
+
+/* True if `config` listens on what is open now. */
+bool listeners_match(const struct server *server, const struct server_config *config);
+
+#endif

@@ -1,0 +1,98 @@
+/*
+ * server.h - the master's state, in one place: what runs, what is open, what is bounded.
+ *
+ * Data flow: listener accepts → zygote forks a session → connection holds its link → broker answers
+ * its requests → exec follows one command from decision to exit → audit writes it down.
+ */
+#ifndef POSTERN_DAEMON_MASTER_SERVER_H
+#define POSTERN_DAEMON_MASTER_SERVER_H
+
+#include "ipc.h"
+#include "loop.h"
+#include "penalty.h"
+#include "policy.h"
+#include "tenant_load.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct child;
+struct cgroups;
+struct connection;
+struct exec;
+struct generation;
+struct listeners;
+struct reload;
+struct waiter;
+struct zygote;
+
+struct options {
+    const char *config_path;
+    int log_level; /* -1: as the policy says */
+    bool foreground;
+    bool check_only;
+};
+
+struct server {
+    struct options options;
+    struct loop *loop;
+    struct loop_source signals;
+    struct cgroups *cgroups;
+    struct generation *current; /* what new execs are judged by */
+    struct generation *next;    /* being loaded, its spawner not ready yet; or NULL */
+    struct reload *reload;      /* a policy is being read; or NULL */
+    uint64_t generation_count;
+    struct listeners *listeners;
+    struct zygote *zygotes; /* list: starting, serving and retired ones */
+    struct zygote *zygote;  /* serves new connections; NULL while there is none */
+    unsigned zygote_failures;
+    struct loop_timer zygote_retry;
+    struct connection *connections; /* list */
+    size_t n_connections;
+    size_t n_unauthenticated;
+    struct exec *execs; /* list */
+    size_t n_execs;
+    size_t n_running;          /* of them; the others only wait to be read to the end */
+    struct tenant_loads loads; /* what each tenant has in use */
+    struct waiter *waiters;    /* list of execs that wait for their turn */
+    struct waiter *last_waiter;
+    size_t waiting_bytes;
+    struct child *children;  /* list: zygotes and spawners */
+    size_t max_execs;        /* that run at once, by the descriptors we may open */
+    uint64_t refusal_second; /* refused connections are logged once a second */
+    unsigned n_refusals;
+    struct penalties penalties;
+    char run_id[16]; /* tells this run's ids from those of other runs */
+    uint64_t conn_count;
+    uint64_t exec_count;
+    struct loop_timer stop_timer;     /* the longest that stopping may take */
+    struct loop_timer farewell_timer; /* from the last exec's end to the end of its connection */
+    bool stopping;
+    bool finished; /* leave the loop */
+    int exit_code;
+    bool announced; /* "ready" was said, the parent of a detached start released */
+    int ready_fd;   /* where a detached start tells its parent; or -1 */
+};
+
+/* Brings everything up; the loop then runs it. Returns 0, or -1 with err (and a sysexits code). */
+int server_start(struct server *server, struct err *err);
+/* Runs until stopped; returns the exit code. */
+int server_run(struct server *server);
+void server_free(struct server *server);
+
+/* Something that must come up at start (first zygote, first spawner) is up; says "ready" when all
+ * of it is. */
+void server_check_ready(struct server *server);
+/* It can't come up: ends a starting server with `err`; a running one just logs it. */
+void server_start_failed(struct server *server, const struct err *err);
+
+/* Puts into force what the current generation's [server] says of the log and of limits. */
+void server_apply_settings(struct server *server);
+/* SIGTERM: end execs and connections, then leave. */
+void server_stop(struct server *server);
+/* To be called whenever an exec or a connection has gone. */
+void server_check_stopped(struct server *server);
+
+#endif

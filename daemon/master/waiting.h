@@ -1,0 +1,44 @@
+/*
+ * waiting.h - commands that wait for their turn, within the tenant's `queue`: whose turn it is,
+ * what their clients are told, and how the wait ends.
+ *
+ * What waits is only the request. It is judged by the policy of the moment in which it starts.
+ */
+#ifndef POSTERN_DAEMON_MASTER_WAITING_H
+#define POSTERN_DAEMON_MASTER_WAITING_H
+
+#include "admit.h"
+
+/*
+ * Of a tenant's places no key, and of the server's memory no tenant, gets more than it leaves to
+ * the others: so there is always some for the next one, whoever asks for how much.
+ */
+enum {
+    WAITING_TENANT_MAX = 512,
+    WAITING_CONNECTION_MAX = 64,
+    WAITING_BYTES_MAX = 64 * 1024 * 1024, /* of memory, on the whole server */
+};
+
+/*
+ * Has a copy of the asking wait because of `hit`, and tells the client its place. Returns 0; or -1
+ * if it may not wait, and *hit says why then.
+ */
+int waiting_add(const struct asking *asking, const struct tenant *tenant, struct tenant_load *load,
+                struct limit_hit *hit);
+
+/* A place may have become free: looks at the tenant's queue in the loop's next turn. */
+void waiting_wake(struct tenant_load *load);
+
+/* True if a command waits for this channel. */
+bool waiting_has(const struct connection *connection, uint32_t channel);
+
+/* The client has closed the channel: what waits for it is answered, as refused. */
+void waiting_on_gone(struct connection *connection, uint32_t channel);
+
+/* The same for all channels of a connection that has ended. */
+void waiting_connection_gone(struct connection *connection);
+
+/* Judges everything that waits again: by a new policy, or to refuse it by a server that stops. */
+void waiting_rejudge(struct server *server);
+
+#endif

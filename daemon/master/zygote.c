@@ -1,0 +1,348 @@
+#include "zygote.h"
+#include "child.h"
+#include "cleanup.h"
+#include "connection.h"
+#include "generation.h"
+#include "hostkeys.h"
+#include "listener.h"
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+enum {
+    ZYGOTE_LINK_FD = 3,
+    RETRY_FIRST_MS = 250,
+    RETRY_LONGEST_MS = 30000,
+    STARTING_MS = 30000,
+    ANSWER_MS = 10000, /* between two answers, while connections wait for one */
+};
+
+enum zygote_state {
+    ZYGOTE_STARTING,
+    ZYGOTE_SERVING, /* server->zygote, and no other */
+    ZYGOTE_RETIRED, /* kept to hear how its sessions end */
+};
+
+struct zygote {
+    struct server *server;
+    enum zygote_state state;
+    struct ipc link;
+    struct loop_source source;
+    struct child *child;        /* held */
+    struct loop_timer deadline; /* of being ready, or of the next answer */
+    unsigned n_unanswered;      /* connections that it has not answered for */
+    unsigned n_accepted;
+    unsigned n_living;   /* sessions forked and not reported dead */
+    struct zygote *next; /* in server->zygotes */
+};
+
+static void on_zygote(struct loop_source *source);
+static void retry_later(struct server *server, const char *why);
+static void zygote_lost(struct zygote *zygote, const char *why);
+
+static void zygote_free(struct zygote *zygote)
+{
+    struct server *server = zygote->server;
+    struct zygote **at = &server->zygotes;
+    while (*at != zygote)
+        at = &(*at)->next;
+    *at = zygote->next;
+    if (server->zygote == zygote)
+        server->zygote = NULL;
+    loop_remove(server->loop, &zygote->source);
+    loop_disarm(server->loop, &zygote->deadline);
+    ipc_close(&zygote->link);
+    child_release(server, zygote->child);
+    free(zygote);
+}
+
+/* No new connection will come from it. It may be gone afterwards. */
+static void retire(struct zygote *zygote)
+{
+    if (zygote->server->zygote == zygote)
+        zygote->server->zygote = NULL;
+    zygote->state = ZYGOTE_RETIRED;
+    if (zygote->n_living == 0)
+        zygote_free(zygote);
+}
+
+static void exec_session(const char *path, int link_fd) __attribute__((noreturn));
+
+/* In the child: nothing but the link and standard descriptors survives. */
+static void exec_session(const char *path, int link_fd)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    int null_fd = open("/dev/null", O_RDWR);
+    if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0)
+        _exit(EX_OSERR);
+    /* dup2() of a number to itself would leave CLOEXEC set. */
+    if (link_fd == ZYGOTE_LINK_FD ? fcntl(link_fd, F_SETFD, 0) < 0
+                                  : dup2(link_fd, ZYGOTE_LINK_FD) < 0)
+        _exit(EX_OSERR);
+    if (close_range(ZYGOTE_LINK_FD + 1, ~0U, 0) < 0)
+        _exit(EX_OSERR);
+    char *argv[] = {(char[]){"postern-session"}, NULL};
+    char *envp[] = {NULL};
+    execve(path, argv, envp);
+    dprintf(STDERR_FILENO, "posternd: cannot run %s: %s\n", path, strerror(errno));
+    _exit(EX_UNAVAILABLE);
+}
+
+static int run_session_program(struct zygote *zygote, const char *path, struct err *err)
+{
+    int fds[2];
+    if (access(path, X_OK) < 0) {
+        err_set(err, errno, "session-path %s", path);
+        err->code = EX_UNAVAILABLE;
+        return -1;
+    }
+    if (ipc_pair(fds, err) < 0)
+        return -1;
+    pid_t pid = fork();
+    if (pid == 0)
+        exec_session(path, fds[1]);
+    int fork_errno = errno;
+    close(fds[1]);
+    if (pid < 0) {
+        close(fds[0]);
+        return err_set(err, fork_errno, "fork");
+    }
+    zygote->link = (struct ipc){
+        .fd = fds[0], .link = LINK_ZYGOTE, .self = FROM_MASTER, .state = STATE_STARTING};
+    zygote->child = child_new(zygote->server, pid);
+    return zygote->child != NULL ? 0 : err_set(err, ENOMEM, "zygote");
+}
+
+static int send_setup(struct zygote *zygote, const struct generation *generation, struct err *err)
+{
+    struct hostkeys keys;
+    if (hostkeys_open(&generation->policy->server, &keys, err) < 0)
+        return -1;
+    const char *names[IPC_KEYS_MAX + 1] = {0};
+    for (size_t i = 0; i < keys.n; i++)
+        names[i] = keys.names[i];
+    char packed[IPC_LINE_MAX * IPC_KEYS_MAX];
+    struct ipc_msg setup = {.type = MSG_EVT_SETUP,
+                            .evt_setup = {.uid = generation->session_uid,
+                                          .gid = generation->session_gid,
+                                          .log_level = (uint8_t)log_level()}};
+    int rc = -1;
+    if (wire_strv_pack(&setup.evt_setup.key_names, names, packed, sizeof packed) < 0)
+        err_set(err, ENAMETOOLONG, "host keys");
+    else if (ipc_send(&zygote->link, &setup, keys.fds, keys.n, false, err) == IPC_OK)
+        rc = 0;
+    hostkeys_close(&keys);
+    return rc;
+}
+
+static void on_deadline(struct loop_timer *timer)
+{
+    struct zygote *zygote = CONTAINER_OF(timer, struct zygote, deadline);
+    struct server *server = zygote->server;
+    /* It is stopped, or hangs: its closed link alone would not end it. */
+    zygote->child->stuck = true;
+    zygote_free(zygote);
+    retry_later(server, "it did not get ready in time");
+}
+
+/* Its sessions live on without it. */
+static void on_no_answer(struct loop_timer *timer)
+{
+    struct zygote *zygote = CONTAINER_OF(timer, struct zygote, deadline);
+    struct server *server = zygote->server;
+    zygote->child->stuck = true;
+    zygote_lost(zygote, "it does not answer");
+    connection_end_unserved(server);
+}
+
+static void give_up_starting(struct server *server)
+{
+    for (struct zygote *zygote = server->zygotes, *next; zygote != NULL; zygote = next) {
+        next = zygote->next;
+        if (zygote->state == ZYGOTE_STARTING)
+            zygote_free(zygote);
+    }
+}
+
+int zygote_start(struct server *server, const struct generation *generation, struct err *err)
+{
+    struct zygote *zygote = calloc(1, sizeof *zygote);
+    if (zygote == NULL)
+        return err_set(err, errno, "zygote");
+    /* The settings that were asked for last are those that serve. */
+    give_up_starting(server);
+    loop_disarm(server->loop, &server->zygote_retry);
+    *zygote = (struct zygote){.server = server,
+                              .state = ZYGOTE_STARTING,
+                              .link = {.fd = -1},
+                              .source = {.fd = -1},
+                              .next = server->zygotes};
+    server->zygotes = zygote;
+    if (run_session_program(zygote, generation->policy->server.session_path, err) == 0 &&
+        send_setup(zygote, generation, err) == 0 &&
+        loop_add(server->loop, &zygote->source, zygote->link.fd, on_zygote, err) == 0 &&
+        loop_arm(server->loop, &zygote->deadline, STARTING_MS, on_deadline) == 0)
+        return 0;
+    zygote_free(zygote);
+    return -1;
+}
+
+void zygote_renew(struct server *server)
+{
+    struct err err = {0};
+    if (zygote_start(server, server->current, &err) < 0)
+        retry_later(server, err.text);
+}
+
+static void on_retry(struct loop_timer *timer)
+{
+    zygote_renew(CONTAINER_OF(timer, struct server, zygote_retry));
+}
+
+/* A first zygote that fails ends the start; later ones are tried again, ever more slowly. */
+static void retry_later(struct server *server, const char *why)
+{
+    if (!server->announced) {
+        struct err err = {0};
+        err_set(&err, 0, "postern-session: %s", why);
+        err.code = EX_UNAVAILABLE;
+        server_start_failed(server, &err);
+        return;
+    }
+    uint64_t delay = RETRY_FIRST_MS;
+    for (unsigned i = 0; i < server->zygote_failures && delay < RETRY_LONGEST_MS; i++)
+        delay *= 2;
+    server->zygote_failures++;
+    log_line(LOG_LEVEL_ERROR, "no new zygote: %s; %strying again in %lu ms", why,
+             server->zygote != NULL ? "the old one goes on; " : "", (unsigned long)delay);
+    (void)loop_arm(server->loop, &server->zygote_retry, delay, on_retry);
+}
+
+int zygote_ask_accept(struct zygote *zygote, uint64_t conn, int socket_fd, int link_fd,
+                      struct err *err)
+{
+    struct ipc_msg ask = {.type = MSG_REQ_ACCEPT, .req_accept = {.conn = conn}};
+    int fds[] = {socket_fd, link_fd};
+    switch (ipc_send(&zygote->link, &ask, fds, array_len(fds), false, err)) {
+    case IPC_OK:
+        break;
+    case IPC_AGAIN:
+        return err_set(err, 0, "the zygote is too busy");
+    case IPC_EOF:
+        return err_set(err, 0, "the zygote is gone");
+    case IPC_ERROR:
+        return -1;
+    }
+    if (zygote->n_unanswered++ == 0)
+        (void)loop_arm(zygote->server->loop, &zygote->deadline, ANSWER_MS, on_no_answer);
+    zygote->n_living++;
+    if (++zygote->n_accepted == ZYGOTE_CONNECTIONS_MAX)
+        zygote_renew(zygote->server);
+    return 0;
+}
+
+static void on_zygote_ready(struct zygote *zygote)
+{
+    struct server *server = zygote->server;
+    struct zygote *old = server->zygote;
+    zygote->link.state = STATE_READY;
+    zygote->state = ZYGOTE_SERVING;
+    loop_disarm(server->loop, &zygote->deadline);
+    server->zygote = zygote;
+    server->zygote_failures = 0;
+    if (old != NULL)
+        retire(old);
+    log_line(LOG_LEVEL_DEBUG, "zygote ready");
+    listeners_resume(server);
+    server_check_ready(server);
+}
+
+/* One session less. The zygote may be gone afterwards. */
+static void session_gone(struct zygote *zygote)
+{
+    if (zygote->n_living > 0)
+        zygote->n_living--;
+    if (zygote->n_living == 0 && zygote->state == ZYGOTE_RETIRED)
+        zygote_free(zygote);
+}
+
+static void on_died(struct zygote *zygote, const struct msg_evt_died *died)
+{
+    struct server *server = zygote->server;
+    if (connection_on_died(server, died->conn, died->signo, died->status) &&
+        zygote->state == ZYGOTE_SERVING) {
+        /* Whoever did this has seen this layout: nobody is served from it again. */
+        zygote->state = ZYGOTE_RETIRED;
+        server->zygote = NULL;
+        listeners_pause(server);
+        zygote_renew(server);
+    }
+    session_gone(zygote);
+}
+
+static void on_ans_accept(struct zygote *zygote, struct ipc_in *in)
+{
+    struct loop *loop = zygote->server->loop;
+    if (zygote->n_unanswered > 0)
+        zygote->n_unanswered--;
+    if (zygote->n_unanswered == 0)
+        loop_disarm(loop, &zygote->deadline);
+    else
+        (void)loop_arm(loop, &zygote->deadline, ANSWER_MS, on_no_answer);
+    connection_on_ans_accept(zygote->server, in);
+    if (!in->msg.ans_accept.ok)
+        session_gone(zygote);
+}
+
+static void zygote_lost(struct zygote *zygote, const char *why)
+{
+    struct server *server = zygote->server;
+    bool needed = zygote->state != ZYGOTE_RETIRED;
+    zygote_free(zygote);
+    if (server->zygote == NULL)
+        listeners_pause(server);
+    if (needed && !server->stopping)
+        retry_later(server, why);
+}
+
+static void on_zygote(struct loop_source *source)
+{
+    static struct ipc_in in;
+    struct zygote *zygote = CONTAINER_OF(source, struct zygote, source);
+    struct err err = {0};
+    switch (ipc_recv(&zygote->link, &in, false, &err)) {
+    case IPC_AGAIN:
+        return;
+    case IPC_EOF:
+        zygote_lost(zygote, "it ended unexpectedly");
+        return;
+    case IPC_ERROR:
+        zygote_lost(zygote, err.text);
+        return;
+    case IPC_OK:
+        break;
+    }
+    if (in.msg.type == MSG_ZYGOTE_READY)
+        on_zygote_ready(zygote);
+    else if (in.msg.type == MSG_ZYGOTE_FAILED)
+        zygote_lost(zygote, in.msg.zygote_failed.text);
+    else if (in.msg.type == MSG_ANS_ACCEPT)
+        on_ans_accept(zygote, &in);
+    else if (in.msg.type == MSG_EVT_DIED)
+        on_died(zygote, &in.msg.evt_died);
+    ipc_drop_fds(&in);
+}
+
+void zygote_stop_all(struct server *server)
+{
+    while (server->zygotes != NULL)
+        zygote_free(server->zygotes);
+}

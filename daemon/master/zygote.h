@@ -1,0 +1,31 @@
+/*
+ * zygote.h - the process that sessions are forked from, as the master sees it.
+ *
+ * It is executed anew after ZYGOTE_CONNECTIONS_MAX connections, after a reload, and at once when a
+ * session dies by a signal, so that nobody gets a second guess at one address-space layout.
+ */
+#ifndef POSTERN_DAEMON_MASTER_ZYGOTE_H
+#define POSTERN_DAEMON_MASTER_ZYGOTE_H
+
+#include "server.h"
+
+enum { ZYGOTE_CONNECTIONS_MAX = 400 };
+
+/*
+ * Executes a zygote with the settings of `generation`; it serves from when it is ready. One that is
+ * still starting is given up for it, one that serves goes on until then. Returns 0, or -1 with err.
+ */
+int zygote_start(struct server *server, const struct generation *generation, struct err *err);
+
+/* As zygote_start() for the current generation; if it fails it is tried again, ever more slowly. */
+void zygote_renew(struct server *server);
+
+/* Has a session forked for connection number `conn`. Both descriptors stay the caller's. Returns 0,
+ * or -1 with err. */
+int zygote_ask_accept(struct zygote *zygote, uint64_t conn, int socket_fd, int link_fd,
+                      struct err *err);
+
+/* Closes the links of the serving and the starting zygote; their sessions live on. */
+void zygote_stop_all(struct server *server);
+
+#endif
