@@ -1,0 +1,27 @@
+/*
+ * confine.h - what the zygote gives up for good before it serves anybody.
+ */
+#ifndef POSTERN_DAEMON_SESSION_CONFINE_H
+#define POSTERN_DAEMON_SESSION_CONFINE_H
+
+#include "err.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * Needs root. Afterwards the process has an empty read-only root, no network, IPC or host name of
+ * its own, the given ids (never 0) and no groups, no capability in any set and no way to get one,
+ * no new privileges, and is not dumpable. Descriptors that are open stay open. Returns 0, or -1
+ * with err: the process is then half confined and must end.
+ */
+int confine_enter(uid_t uid, gid_t gid, struct err *err);
+
+/*
+ * The limits of one session, in the child: descriptors for `max_channels`, memory, no processes, no
+ * files. Returns how many channels the descriptors allow, at most max_channels; 0 with err on
+ * failure.
+ */
+uint32_t confine_limits(uint32_t max_channels, struct err *err);
+
+#endif

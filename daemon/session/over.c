@@ -1,0 +1,88 @@
+#include "over.h"
+#include "cleanup.h"
+#include "tell.h"
+
+#include <time.h>
+
+enum { TIMEOUT_MAX_MS = 3600000 };
+
+uint64_t over_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void over_begin(struct channel *channel, const struct event *answer)
+{
+    channel->limits = (struct channel_limits){
+        .idle_ms = answer->idle_ms, .output_max = answer->output_max, .moved_ms = over_clock()};
+    channel->session->now_ms = channel->limits.moved_ms;
+}
+
+void over_moved(struct channel *channel)
+{
+    channel->limits.moved_ms = channel->session->now_ms;
+}
+
+uint64_t over_room(const struct channel *channel)
+{
+    return channel->limits.output_max - channel->limits.read;
+}
+
+void over_read(struct channel *channel, size_t n)
+{
+    channel->limits.read += n;
+    over_moved(channel);
+}
+
+/* Once: the master's word on how it ended, which follows, is the last. */
+static void tell(struct channel *channel, enum over limit)
+{
+    struct err err = {0};
+    struct msg_evt_over over = {.channel = channel->id, .limit = (uint8_t)limit};
+    if (channel->over_told)
+        return;
+    channel->over_told = true;
+    TELL(LOG_LEVEL_DEBUG, "ch %u: %s limit", channel->id, limit == OVER_IDLE ? "idle" : "output");
+    if (ask_tell_over(&channel->session->ask, &over, &err) < 0)
+        session_link_lost(channel->session, &err);
+}
+
+void over_output(struct channel *channel)
+{
+    close_fd(&channel->out.pipe.fd);
+    close_fd(&channel->err.pipe.fd);
+    tell(channel, OVER_OUTPUT);
+    /* It may have ended before it was seen to have written too much. */
+    if (channel->phase == CHANNEL_ENDING)
+        channel->phase = CHANNEL_RUNNING;
+}
+
+/* When the channel's time is over; UINT64_MAX: never. */
+static uint64_t due(const struct channel *channel)
+{
+    const struct channel_limits *limits = &channel->limits;
+    bool counts = channel->phase == CHANNEL_RUNNING && !channel->over_told;
+    return counts && limits->idle_ms < UINT64_MAX - limits->moved_ms
+               ? limits->moved_ms + limits->idle_ms
+               : UINT64_MAX;
+}
+
+void over_check_idle(struct channel *channel)
+{
+    if (due(channel) <= channel->session->now_ms)
+        tell(channel, OVER_IDLE);
+}
+
+int over_timeout(const struct session *session)
+{
+    uint64_t first = UINT64_MAX;
+    for (const struct channel *c = session->channels; c != NULL; c = c->next)
+        first = due(c) < first ? due(c) : first;
+    if (first == UINT64_MAX)
+        return -1;
+    uint64_t now = over_clock();
+    uint64_t left = first > now ? first - now : 0;
+    return left < TIMEOUT_MAX_MS ? (int)left : TIMEOUT_MAX_MS;
+}
