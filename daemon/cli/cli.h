@@ -1,0 +1,15 @@
+/*
+ * cli.h - the subcommands of postern(1).
+ */
+#ifndef POSTERN_DAEMON_CLI_H
+#define POSTERN_DAEMON_CLI_H
+
+#include "options.h"
+
+extern const struct cli_command check_command, show_command, explain_command, test_command,
+    replay_command;
+
+/* 1: denied, failed, warnings under --strict, or decisions that differ. */
+enum { EXIT_NO = 1 };
+
+#endif

@@ -1,0 +1,223 @@
+#include "leftovers.h"
+#include "cleanup.h"
+#include "diag.h"
+#include "text.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Which file it is, however its path is spelled. */
+struct identity {
+    dev_t dev;
+    ino_t ino;
+};
+
+struct identities {
+    struct identity *items;
+    size_t n;
+};
+
+static int compare(const void *a, const void *b)
+{
+    const struct identity *x = a;
+    const struct identity *y = b;
+    if (x->dev != y->dev)
+        return x->dev < y->dev ? -1 : 1;
+    return x->ino < y->ino ? -1 : x->ino > y->ino;
+}
+
+static int identify_files(const struct str_list *files, struct identities *out)
+{
+    *out = (struct identities){.items = calloc(files->n + 1, sizeof *out->items)};
+    if (out->items == NULL)
+        return -1;
+    for (size_t i = 0; i < files->n; i++) {
+        struct stat st;
+        if (stat(files->items[i], &st) == 0)
+            out->items[out->n++] = (struct identity){st.st_dev, st.st_ino};
+    }
+    qsort(out->items, out->n, sizeof *out->items, compare);
+    return 0;
+}
+
+static bool ends_in(const char *name, const char *suffix)
+{
+    size_t len = strlen(name);
+    size_t n = strlen(suffix);
+    return len >= n && strcmp(name + len - n, suffix) == 0;
+}
+
+/* What editors and package managers leave behind. */
+static bool is_backup(const char *name)
+{
+    return name[0] == '.' || name[0] == '#' || ends_in(name, "~") ||
+           strstr(name, ".dpkg-") != NULL || strstr(name, ".ucf-") != NULL;
+}
+
+/* What to do with each regular file of a directory. */
+typedef void visitor(const char *path, const char *name, const struct stat *st, void *user);
+
+/* A directory that can't be read has been an error before, or holds nothing of ours. */
+static int visit_files(const char *dir, visitor *visit, void *user)
+{
+    struct dirent **entries = NULL;
+    int n = scandir(dir, &entries, NULL, alphasort);
+    int rc = 0;
+    for (int i = 0; i < n; i++) {
+        cleanup_free char *path = NULL;
+        struct stat st;
+        if (asprintf(&path, "%s/%s", dir, entries[i]->d_name) < 0) {
+            path = NULL;
+            rc = -1;
+        } else if (!is_backup(entries[i]->d_name) && stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+            visit(path, entries[i]->d_name, &st, user);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    return rc;
+}
+
+static void judge_policy_file(const char *path, const char *name, const struct stat *st, void *user)
+{
+    (void)st;
+    if (!ends_in(name, ".ini"))
+        diag_warn(user, path, 0, NULL, "not read: its name doesn't end in .ini");
+}
+
+struct key_search {
+    const struct identities *used;
+    struct diags *diags;
+};
+
+static void judge_key_file(const char *path, const char *name, const struct stat *st, void *user)
+{
+    (void)name;
+    const struct key_search *search = user;
+    const struct identity wanted = {st->st_dev, st->st_ino};
+    if (bsearch(&wanted, search->used->items, search->used->n, sizeof wanted, compare) == NULL)
+        diag_warn(search->diags, path, 0, NULL, "not read: no tenant names this key file");
+}
+
+int leftovers_find(const struct policy *policy, const struct sources *sources, struct diags *diags)
+{
+    struct identities used;
+    if (identify_files(&policy->files, &used) < 0)
+        return -1;
+    struct key_search search = {.used = &used, .diags = diags};
+    int rc = 0;
+    for (size_t i = 0; i < sources->n_dirs && rc == 0; i++) {
+        cleanup_free char *keys = NULL;
+        rc = visit_files(sources->dirs[i], judge_policy_file, diags);
+        if (rc == 0 && asprintf(&keys, "%s/keys", sources->dirs[i]) < 0) {
+            keys = NULL;
+            rc = -1;
+        }
+        if (rc == 0)
+            rc = visit_files(keys, judge_key_file, &search);
+    }
+    free(used.items);
+    return rc;
+}
+
+static void check_path(const struct sandbox_spec *spec, const char *key, const char *path,
+                       struct diags *diags)
+{
+    char shown[160];
+    if (access(path, F_OK) < 0)
+        diag_warn(diags, spec->file, spec->line, NULL, "sandbox '%s': %s = %s: %s", spec->name, key,
+                  text_escape_str(shown, sizeof shown, path), strerror(errno));
+}
+
+/* Kept workspaces are made in a directory that must be there. */
+static void check_workspace(const struct sandbox_spec *spec, struct diags *diags)
+{
+    char path[160];
+    char shown[160];
+    const char *slash = strrchr(spec->workspace_path, '/');
+    cleanup_free char *parent =
+        strndup(spec->workspace_path,
+                slash == spec->workspace_path ? 1 : (size_t)(slash - spec->workspace_path));
+    if (parent != NULL && access(parent, F_OK) < 0)
+        diag_warn(diags, spec->file, spec->line, NULL, "sandbox '%s': workspace = %s: %s: %s",
+                  spec->name, text_escape_str(path, sizeof path, spec->workspace_path),
+                  text_escape_str(shown, sizeof shown, parent), strerror(errno));
+}
+
+static bool is_in_path(const char *name)
+{
+    static const char *const dirs[] = {"/usr/local/bin", "/usr/bin", "/bin"};
+    bool found = false;
+    for (size_t i = 0; i < array_len(dirs) && !found; i++) {
+        cleanup_free char *path = NULL;
+        if (asprintf(&path, "%s/%s", dirs[i], name) < 0)
+            path = NULL;
+        found = path == NULL || access(path, X_OK) == 0;
+    }
+    return found;
+}
+
+/* Whether it can't be told here where the tenant's commands find the program `name`. */
+static bool is_elsewhere(const struct tenant *t, const struct sandbox_spec *spec, const char *name)
+{
+    if (spec->root != NULL)
+        return true;
+    for (size_t i = 0; name[0] != '/' && i < t->env.n; i++)
+        if (strncmp(t->env.items[i], "PATH=", 5) == 0)
+            return true;
+    /* What is in a directory that is brought in, check_path() has looked for. */
+    return name[0] == '/' && strncmp(name, "/usr/", 5) != 0 && strncmp(name, "/bin/", 5) != 0 &&
+           strncmp(name, "/sbin/", 6) != 0;
+}
+
+static void check_program(const struct policy *policy, const struct tenant *t, const char *key,
+                          const char *name, const struct origin *at, struct diags *diags)
+{
+    char shown[160];
+    char who[64];
+    bool there = strchr(name, '/') != NULL ? access(name, X_OK) == 0 : is_in_path(name);
+    if (there || is_elsewhere(t, &policy->sandboxes[t->sandbox], name))
+        return;
+    diag_warn(diags, at->file, at->line, NULL, "tenant '%s': %s = %s: %s",
+              text_escape_str(who, sizeof who, t->name), key,
+              text_escape_str(shown, sizeof shown, name), strerror(ENOENT));
+}
+
+static void check_programs(const struct policy *policy, const struct tenant *t, struct diags *diags)
+{
+    if (t->shell_line != NULL)
+        check_program(policy, t, "shell", t->shell.items[0], &t->rule_origin, diags);
+    if (t->force_line != NULL)
+        check_program(policy, t, "force", t->force.items[0], &t->rule_origin, diags);
+    for (size_t i = 0; i < t->n_subsystems; i++)
+        check_program(policy, t, "subsystem", t->subsystems[i].argv.items[0],
+                      &t->subsystems[i].origin, diags);
+}
+
+void leftovers_missing(const struct policy *policy, const struct sources *sources,
+                       struct diags *diags)
+{
+    for (size_t i = 0; i < policy->n_sandboxes; i++) {
+        const struct sandbox_spec *spec = &policy->sandboxes[i];
+        if (spec->root != NULL)
+            check_path(spec, "root", spec->root, diags);
+        for (size_t k = 0; k < spec->n_reads; k++)
+            check_path(spec, "read", spec->reads[k].source, diags);
+        for (size_t k = 0; k < spec->n_writes; k++)
+            check_path(spec, "write", spec->writes[k].source, diags);
+        if (spec->workspace == WORKSPACE_KEPT)
+            check_workspace(spec, diags);
+    }
+    for (size_t i = 0; i < policy->n_tenants; i++)
+        check_programs(policy, &policy->tenants[i], diags);
+    const struct server_config *server = &policy->server;
+    for (size_t i = 0; !server->host_keys_defaulted && i < server->host_keys.n; i++) {
+        char shown[160];
+        const char *path = server->host_keys.items[i];
+        if (sources->config != NULL && access(path, F_OK) < 0 && errno == ENOENT)
+            diag_warn(diags, sources->config, 0, NULL, "host-key = %s: %s",
+                      text_escape_str(shown, sizeof shown, path), strerror(ENOENT));
+    }
+}
