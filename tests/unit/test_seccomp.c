@@ -1,0 +1,284 @@
+/*
+ * Compiled profiles, run by a small interpreter as the kernel would run them: every call gets the
+ * answer of its rule, and arguments are looked at with the kernel's 32 bits.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "cleanup.h"
+#include "profile.h"
+#include "syscalls.h"
+
+#include <asm/ioctls.h>
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+enum { RULES_MAX = 64 };
+
+#define ANSWER_ENOSYS (SECCOMP_RET_ERRNO | ENOSYS)
+
+static struct seccomp_rule rules[RULES_MAX];
+static struct seccomp_spec spec;
+static struct sock_filter *filter;
+static unsigned short filter_len;
+
+/* Classic BPF, as much of it as seccomp programs use. */
+static uint32_t run_filter(const struct seccomp_data *data)
+{
+    uint32_t a = 0;
+    for (size_t pc = 0; pc < filter_len; pc++) {
+        const struct sock_filter *insn = &filter[pc];
+        bool jump = false;
+        switch (insn->code) {
+        case BPF_LD | BPF_W | BPF_ABS:
+            assert_true(insn->k % 4 == 0 && insn->k < sizeof *data);
+            memcpy(&a, (const char *)data + insn->k, 4);
+            continue;
+        case BPF_ALU | BPF_AND | BPF_K:
+            a &= insn->k;
+            continue;
+        case BPF_RET | BPF_K:
+            return insn->k;
+        case BPF_JMP | BPF_JA:
+            pc += insn->k;
+            continue;
+        case BPF_JMP | BPF_JEQ | BPF_K:
+            jump = a == insn->k;
+            break;
+        case BPF_JMP | BPF_JGT | BPF_K:
+            jump = a > insn->k;
+            break;
+        case BPF_JMP | BPF_JGE | BPF_K:
+            jump = a >= insn->k;
+            break;
+        case BPF_JMP | BPF_JSET | BPF_K:
+            jump = (a & insn->k) != 0;
+            break;
+        default:
+            fail_msg("instruction 0x%x", insn->code);
+        }
+        pc += jump ? insn->jt : insn->jf;
+    }
+    fail_msg("the program has no end");
+    return 0;
+}
+
+static uint32_t answer(int nr, unsigned arg, uint64_t value)
+{
+    struct seccomp_data data = {.nr = nr, .arch = seccomp_arch_native()};
+    data.args[arg] = value;
+    return run_filter(&data);
+}
+
+static int compare_rules(const void *a, const void *b)
+{
+    return ((const struct seccomp_rule *)a)->nr - ((const struct seccomp_rule *)b)->nr;
+}
+
+static void add_rule(int nr, enum seccomp_answer what)
+{
+    unsigned line = (unsigned)spec.n_rules + 1;
+    assert_true(spec.n_rules < RULES_MAX);
+    rules[spec.n_rules++] = (struct seccomp_rule){nr, what, "test.ini", line};
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    spec = (struct seccomp_spec){.name = (char *)"test", .rules = rules};
+    add_rule(SYS_read, SECCOMP_ANSWER_ALLOW);
+    add_rule(SYS_execve, SECCOMP_ANSWER_ALLOW);
+    add_rule(SYS_exit_group, SECCOMP_ANSWER_ALLOW);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    free_ptr(&filter);
+    return 0;
+}
+
+static void compile(void)
+{
+    struct err err;
+    qsort(rules, spec.n_rules, sizeof *rules, compare_rules);
+    if (profile_compile(&spec, &filter, &filter_len, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static void test_answers(void **state)
+{
+    (void)state;
+    add_rule(SYS_ptrace, SECCOMP_ANSWER_DENY);
+    add_rule(SYS_reboot, SECCOMP_ANSWER_KILL);
+    compile();
+    for (int nr = -1; nr < 1024; nr++) {
+        uint32_t want = ANSWER_ENOSYS;
+        if (nr == SYS_read || nr == SYS_execve || nr == SYS_exit_group)
+            want = SECCOMP_RET_ALLOW;
+        else if (nr == SYS_ptrace || nr == SYS_reboot)
+            want = SECCOMP_RET_USER_NOTIF;
+        assert_int_equal(answer(nr, 0, 0), want);
+    }
+    assert_int_equal(profile_answer(&spec, SYS_ptrace), SECCOMP_ANSWER_DENY);
+    assert_int_equal(profile_answer(&spec, SYS_reboot), SECCOMP_ANSWER_KILL);
+    assert_int_equal(profile_answer(&spec, SYS_read), SECCOMP_ANSWER_DENY);
+    assert_int_equal(profile_answer(&spec, 4000), SECCOMP_ANSWER_DENY);
+}
+
+static void test_foreign_calls(void **state)
+{
+    (void)state;
+    add_rule(SYS_clone, SECCOMP_ANSWER_ALLOW);
+    compile();
+    static const uint32_t arches[] = {AUDIT_ARCH_I386, AUDIT_ARCH_X86_64, AUDIT_ARCH_ARM,
+                                      AUDIT_ARCH_AARCH64, 0};
+    for (size_t i = 0; i < array_len(arches); i++) {
+        struct seccomp_data data = {.nr = SYS_read, .arch = arches[i]};
+        if (arches[i] != seccomp_arch_native())
+            assert_int_equal(run_filter(&data), SECCOMP_RET_KILL_PROCESS);
+    }
+#if defined(__x86_64__)
+    assert_int_equal(answer(0x40000000 | SYS_read, 0, 0), SECCOMP_RET_KILL_PROCESS);
+    assert_int_equal(answer(0x40000000 | SYS_clone, 0, 0), SECCOMP_RET_KILL_PROCESS);
+#endif
+}
+
+/* The value with nothing, something and everything above its 32 bits. */
+static void expect_masked(int nr, unsigned arg, uint32_t value, uint32_t want)
+{
+    assert_int_equal(answer(nr, arg, value), want);
+    assert_int_equal(answer(nr, arg, 1ULL << 32 | value), want);
+    assert_int_equal(answer(nr, arg, 0xffffffffULL << 32 | value), want);
+}
+
+static void test_namespaces(void **state)
+{
+    (void)state;
+    static const uint32_t flags[] = {CLONE_NEWNS,   CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
+                                     CLONE_NEWUSER, CLONE_NEWPID,    CLONE_NEWNET};
+    static const int calls[] = {SYS_clone, SYS_unshare};
+    add_rule(SYS_clone, SECCOMP_ANSWER_ALLOW);
+    add_rule(SYS_unshare, SECCOMP_ANSWER_ALLOW);
+    add_rule(SYS_setns, SECCOMP_ANSWER_ALLOW);
+    add_rule(SYS_clone3, SECCOMP_ANSWER_ALLOW);
+    compile();
+    for (size_t i = 0; i < array_len(calls); i++) {
+        for (size_t j = 0; j < array_len(flags); j++) {
+            expect_masked(calls[i], 0, flags[j], SECCOMP_RET_USER_NOTIF);
+            expect_masked(calls[i], 0, flags[j] | CLONE_VM | 17, SECCOMP_RET_USER_NOTIF);
+        }
+        expect_masked(calls[i], 0, CLONE_VM | CLONE_FILES | 17, SECCOMP_RET_ALLOW);
+    }
+    expect_masked(SYS_unshare, 0, CLONE_NEWTIME, SECCOMP_RET_USER_NOTIF);
+    expect_masked(SYS_setns, 1, 0, SECCOMP_RET_USER_NOTIF);
+    expect_masked(SYS_setns, 1, CLONE_NEWNET, SECCOMP_RET_USER_NOTIF);
+    expect_masked(SYS_clone3, 0, 0, ANSWER_ENOSYS);
+}
+
+static void test_arguments(void **state)
+{
+    (void)state;
+    static const uint32_t families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
+    static const uint32_t personalities[] = {0, 8, 0x20000, 0x20008, 0xffffffff};
+    add_rule(SYS_ioctl, SECCOMP_ANSWER_ALLOW);
+    add_rule(SYS_personality, SECCOMP_ANSWER_ALLOW);
+    add_rule(SYS_socket, SECCOMP_ANSWER_ALLOW);
+    add_rule(SYS_socketpair, SECCOMP_ANSWER_ALLOW);
+    compile();
+    expect_masked(SYS_ioctl, 1, TIOCSTI, SECCOMP_RET_USER_NOTIF);
+    expect_masked(SYS_ioctl, 1, TIOCLINUX, SECCOMP_RET_USER_NOTIF);
+    expect_masked(SYS_ioctl, 1, TCGETS, SECCOMP_RET_ALLOW);
+    expect_masked(SYS_ioctl, 0, TIOCSTI, SECCOMP_RET_ALLOW); /* another argument */
+    for (size_t i = 0; i < array_len(families); i++) {
+        expect_masked(SYS_socket, 0, families[i], SECCOMP_RET_ALLOW);
+        expect_masked(SYS_socketpair, 0, families[i], SECCOMP_RET_ALLOW);
+    }
+    for (uint32_t family = 17; family < 64; family++)
+        expect_masked(SYS_socket, 0, family, SECCOMP_RET_USER_NOTIF);
+    expect_masked(SYS_socket, 0, 0, SECCOMP_RET_USER_NOTIF);
+    for (size_t i = 0; i < array_len(personalities); i++)
+        expect_masked(SYS_personality, 0, personalities[i], SECCOMP_RET_ALLOW);
+    expect_masked(SYS_personality, 0, 0x0040000, SECCOMP_RET_USER_NOTIF);
+    expect_masked(SYS_personality, 0, 0x0400000, SECCOMP_RET_USER_NOTIF);
+    expect_masked(SYS_read, 0, 1, SECCOMP_RET_ALLOW);
+}
+
+/* An argument rule never opens what the profile closes. */
+static void test_denied_with_arguments(void **state)
+{
+    (void)state;
+    add_rule(SYS_ioctl, SECCOMP_ANSWER_DENY);
+    add_rule(SYS_clone, SECCOMP_ANSWER_KILL);
+    compile();
+    expect_masked(SYS_ioctl, 1, TCGETS, SECCOMP_RET_USER_NOTIF);
+    expect_masked(SYS_clone, 0, 17, SECCOMP_RET_USER_NOTIF);
+    expect_masked(SYS_socket, 0, AF_UNIX, ANSWER_ENOSYS);
+}
+
+static void expect_refused(const char *text)
+{
+    struct err err;
+    assert_int_equal(profile_compile(&spec, &filter, &filter_len, &err), -1);
+    assert_null(filter);
+    assert_non_null(strstr(err.text, text));
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    add_rule(SYS_read, SECCOMP_ANSWER_DENY); /* twice */
+    qsort(rules, spec.n_rules, sizeof *rules, compare_rules);
+    expect_refused("not in order");
+    setup(NULL);
+    add_rule(-5, SECCOMP_ANSWER_ALLOW);
+    qsort(rules, spec.n_rules, sizeof *rules, compare_rules);
+    expect_refused("not in order");
+    setup(NULL);
+    qsort(rules, spec.n_rules, sizeof *rules, compare_rules);
+    rules[1].answer = SECCOMP_ANSWER_DENY;
+    expect_refused("must allow execve and exit_group");
+    spec.n_rules = 0;
+    expect_refused("must allow execve and exit_group");
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    char buf[32];
+    assert_int_equal(syscall_number("read"), SYS_read);
+    assert_int_equal(syscall_number("no_such_call"), SYSCALL_UNKNOWN);
+    assert_int_equal(syscall_number(""), SYSCALL_UNKNOWN);
+#if defined(__x86_64__)
+    assert_int_equal(syscall_number("breakpoint"), SYSCALL_FOREIGN); /* of arm */
+#endif
+    assert_string_equal(syscall_name(SYS_unshare, buf, sizeof buf), "unshare");
+    assert_string_equal(syscall_name(4000, buf, sizeof buf), "#4000");
+    assert_string_equal(syscall_name(-1, buf, sizeof buf), "#-1");
+    assert_string_equal(syscall_name(SYS_unshare, buf, 4), "uns");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_foreign_calls, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_namespaces, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_arguments, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_denied_with_arguments, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+        cmocka_unit_test(test_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
