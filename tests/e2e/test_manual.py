@@ -1,0 +1,135 @@
+"""The man pages and the programs agree on every key of every section."""
+import glob
+import os
+import re
+
+from harness import POSTERN, POSTERND, SECCOMP_DIR, SESSION, SOURCE, PosternTest, main, run
+
+MAN = os.path.join(SOURCE, "packaging/man")
+# A legal value for each key; a key that is documented and not here fails the test.
+VALUES = {
+    "server": {
+        "listen": "127.0.0.1:0", "host-key": "{dir}/host_ed25519", "user": "nobody",
+        "session-path": SESSION, "seccomp-dir": SECCOMP_DIR, "audit": "stderr",
+        "log-level": "info", "login-grace": "30s", "max-auth-tries": "6", "max-connections": "1000",
+        "max-startups": "100", "max-channels": "256", "uid-range": "1879048192-2147483647",
+        "policy-owner": "nobody", "limits": "best-effort", "cgroup": "/sys/fs/cgroup/postern",
+    },
+    "tenant": {
+        "extends": "base", "user": "login", "keys": "keys/alice", "sandbox": "box",
+        "shell": "/bin/bash", "force": "", "command": "", "max-execs": "64",
+        "accept-env": "LANG LC_*", "env": "A=b", "explain": "rule", "uid": "1879048200", "pty": "no",
+        "auth": "publickey", "from": "127.0.0.0/8, !127.0.0.9", "max-connections": "20",
+        "queue": "30s", "rate": "30/min", "memory-total": "4G", "tasks-total": "512",
+        "cpu-total": "200%", "subsystem": "sftp: /usr/lib/openssh/sftp-server -R",
+    },
+    "sandbox": {
+        "extends": "base", "root": "host", "read": "/usr/share:/data", "tmp": "64M",
+        "network": "loopback", "tasks": "256", "time": "infinity", "seccomp": "profile",
+        "write": "/srv", "hide": "/usr/share/doc", "workspace": "exec", "workspace-size": "64M",
+        "memory": "2G", "memory-high": "1G", "swap": "0", "cpu": "200%", "cpu-weight": "100",
+        "io-weight": "100", "idle-time": "15m", "output": "1G",
+    },
+    "seccomp": {"extends": "default", "allow": "@basic-io getpid", "deny": "uname", "kill": "ptrace"},
+}
+
+# Not all at once: some of these keys exclude each other.
+TESTS = """
+[test "a key's file"]
+user = login
+key-file = keys/alice
+from = 127.0.0.1
+at = 2026-11-22T10:00
+command = ls
+expect = allowed
+tenant = full
+sandbox = box
+[test "a fingerprint"]
+user = login
+key = SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU
+shell = yes
+expect = denied
+reason = login
+[test "a subsystem"]
+user = login
+subsystem = sftp
+expect = denied
+"""
+
+
+def documented():
+    """{section: keys} as the pages have them."""
+    found = {}
+    for page in ("postern.ini.5.scd", "postern-policy.5.scd"):
+        with open(os.path.join(MAN, page), encoding="utf-8") as f:
+            text = f.read()
+        for title, body in re.findall(r"^# (.*)\n((?:(?!# ).*\n)*)", text, re.M):
+            section = re.match(r"KEYS OF \[([a-z]+)", title)
+            if section:
+                found[section.group(1)] = re.findall(r"^\*([a-z-]+)\* = ", body, re.M)
+    return found
+
+
+def known():
+    """{section: keys} as the tables of config/ have them, but for keys of later versions."""
+    found = {}
+    for path in glob.glob(os.path.join(SOURCE, "config/*.c")):
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        for table, body in re.findall(r"schema_key (\w+)_keys\[\] = \{(.*?)\};", text, re.S):
+            found[{"profile": "seccomp"}.get(table, table)] = re.findall(
+                r'KEY\("([a-z-]+)", KEY_(?!LATER)', body)
+    return found
+
+
+class Manual(PosternTest):
+    autostart = False
+
+    def test_each_key_is_documented_once(self):
+        pages, tables = documented(), known()
+        self.assertEqual(set(tables) - {"group", "test"}, set(VALUES))
+        for section in set(tables) - {"group"}:
+            self.assertEqual(sorted(pages[section]), sorted(tables[section]), section)
+        for section in VALUES:
+            self.assertEqual(sorted(tables[section]), sorted(VALUES[section]), section)
+        self.assertEqual(sorted(set(re.findall(r"^([a-z-]+) = ", TESTS, re.M))),
+                         sorted(tables["test"]))
+
+    def test_each_key_is_accepted(self):
+        server = self.new_server()
+        text = "[server]\n" + self.lines("server").format(dir=server.dir)
+        server.write("postern.ini", text)
+        server.write_policy('[sandbox "base"]\n[tenant "base"]\n'
+                            f'[tenant "full"]\n{self.lines("tenant")}'
+                            f'[sandbox "box"]\n{self.lines("sandbox")}'
+                            f'[seccomp "profile"]\n{self.lines("seccomp")}' + TESTS)
+        got = run([POSTERN, "check", "-f", server.config], check=False)
+        self.assertEqual((got.code, b"error" in got.out + got.err), (0, False), got)
+        got = run([POSTERND, "-t", "-f", server.config], check=False)
+        self.assertEqual(got.code, 0, got)
+
+    @staticmethod
+    def lines(section):
+        return "".join(f"{key} = {value}\n" for key, value in VALUES[section].items())
+
+    def test_the_example_of_the_policy_page_is_legal(self):
+        with open(os.path.join(MAN, "postern-policy.5.scd"), encoding="utf-8") as f:
+            example = re.search(r"^```\n(.*?)^```$", f.read(), re.M | re.S).group(1)
+        # Its limits are more than every host can keep.
+        server = self.new_server(policy=example, keys=("acme", "mirror"),
+                                 server="limits = best-effort\n")
+        got = run([POSTERN, "check", "-f", server.config], check=False)
+        self.assertEqual(got.code, 0, got)
+
+    def test_options_are_documented(self):
+        for program, page in ((POSTERND, "posternd.8.scd"), (POSTERN, "postern.1.scd")):
+            usage = run([program, "-h"], check=False)
+            with open(os.path.join(MAN, page), encoding="utf-8") as f:
+                text = f.read()
+            for option in re.findall(r"(?<![\w-])--?[A-Za-z][a-z-]*", (usage.out + usage.err).decode()):
+                for one in [option] if option.startswith("--") else [f"-{c}" for c in option[1:]]:
+                    self.assertIn(f"*{one}*", text, f"{page} of {option}")
+
+
+if __name__ == "__main__":
+    main()
