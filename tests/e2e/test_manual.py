@@ -121,6 +121,13 @@ class Manual(PosternTest):
         got = run([POSTERN, "check", "-f", server.config], check=False)
         self.assertEqual(got.code, 0, got)
 
+    def test_long_names_of_help_and_version(self):
+        for program in (POSTERND, POSTERN):
+            for short, long in (("-h", "--help"), ("-V", "--version")):
+                got, same = run([program, short], check=False), run([program, long], check=False)
+                self.assertEqual((got.code, got.out != b""), (0, True), got)
+                self.assertEqual((same.code, same.out, same.err), (0, got.out, got.err), same)
+
     def test_options_are_documented(self):
         for program, page in ((POSTERND, "posternd.8.scd"), (POSTERN, "postern.1.scd")):
             usage = run([program, "-h"], check=False)
