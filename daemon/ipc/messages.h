@@ -41,6 +41,9 @@ enum {
 /* Authentication requests of any kind on one connection, queries that succeed too. */
 enum { AUTH_REQUESTS_MAX = 64 };
 
+/* Signals that are passed on, of one exec; the session drops what a client sends beyond. */
+enum { SIGNALS_MAX = 20, SIGNALS_MS = 1000 };
+
 /* The limits that a session watches for the master. */
 enum over { OVER_IDLE, OVER_OUTPUT };
 
@@ -122,6 +125,12 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     F(u32, channel, UINT32_MAX)                                                                    \
     F(u8, limit, OVER_OUTPUT)
 
+/* The client wants the command to get a signal (RFC 4254 §6.9); more than SIGNALS_MAX per
+ * SIGNALS_MS of one exec are no client's doing. */
+#define FIELDS_EVT_SIGNAL(F)                                                                       \
+    F(u32, channel, UINT32_MAX)                                                                    \
+    F(u8, signo, 64)
+
 /* The session has finished with a channel that had an exec: the payload bytes it carried. */
 #define FIELDS_EVT_DONE(F)                                                                         \
     F(u32, channel, UINT32_MAX)                                                                    \
@@ -191,6 +200,7 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     X(EVT_CLOSE, evt_close, LINK_SESSION, FROM_MASTER, STATE_SESSION_ANY, 0, 0)                    \
     X(EVT_GONE, evt_gone, LINK_SESSION, FROM_PEER, STATE_AUTHED, 0, 0)                             \
     X(EVT_OVER, evt_over, LINK_SESSION, FROM_PEER, STATE_AUTHED, 0, 0)                             \
+    X(EVT_SIGNAL, evt_signal, LINK_SESSION, FROM_PEER, STATE_AUTHED, 0, 0)                         \
     X(EVT_DONE, evt_done, LINK_SESSION, FROM_PEER, STATE_AUTHED, 0, 0)                             \
     X(EVT_LOG, evt_log, LINK_SESSION, FROM_PEER, STATE_SESSION_ANY, 0, 0)                          \
     X(EVT_SETUP, evt_setup, LINK_ZYGOTE, FROM_MASTER, STATE_STARTING, 1, IPC_KEYS_MAX)             \

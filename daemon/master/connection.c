@@ -7,6 +7,7 @@
 #include "log.h"
 #include "presence.h"
 #include "session_log.h"
+#include "signals.h"
 #include "terminate.h"
 #include "waiting.h"
 #include "zygote.h"
@@ -342,6 +343,9 @@ static void dispatch(struct connection *connection, const struct ipc_msg *msg)
         break;
     case MSG_EVT_OVER:
         terminate_on_evt_over(connection, &msg->evt_over);
+        break;
+    case MSG_EVT_SIGNAL:
+        signals_on_evt_signal(connection, &msg->evt_signal);
         break;
     case MSG_EVT_DONE:
         exec_on_evt_done(connection, &msg->evt_done);

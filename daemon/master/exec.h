@@ -10,6 +10,7 @@
 #include "cgroup.h"
 #include "child.h"
 #include "connection.h"
+#include "rate.h"
 #include "tenant_load.h"
 #include "verdict.h"
 
@@ -51,7 +52,8 @@ struct exec {
     int pidfd;
     struct loop_timer timer; /* once it has started the wall-time limit; then the grace period */
     enum end_cause cause;
-    char why[256]; /* of CAUSE_LOGIN, for the client */
+    char why[256];       /* of CAUSE_LOGIN, for the client */
+    struct rate signals; /* that its client has sent */
     bool terminating;
     bool killed;   /* the worker itself, at the end of its patience */
     bool measured; /* `usage` is valid */

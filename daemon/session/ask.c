@@ -182,6 +182,13 @@ int ask_tell_over(struct ask *ask, const struct msg_evt_over *over, struct err *
     return send_message(ask, &msg, err);
 }
 
+int ask_tell_signal(struct ask *ask, uint32_t channel, int signo, struct err *err)
+{
+    struct ipc_msg msg = {.type = MSG_EVT_SIGNAL,
+                          .evt_signal = {.channel = channel, .signo = (uint8_t)signo}};
+    return send_message(ask, &msg, err);
+}
+
 int ask_tell_done(struct ask *ask, const struct msg_evt_done *done, struct err *err)
 {
     struct ipc_msg msg = {.type = MSG_EVT_DONE, .evt_done = *done};

@@ -56,6 +56,7 @@ int ask_exec(struct ask *ask, uint32_t channel, uint8_t kind, const char *comman
 
 int ask_tell_gone(struct ask *ask, uint32_t channel, struct err *err);
 int ask_tell_over(struct ask *ask, const struct msg_evt_over *over, struct err *err);
+int ask_tell_signal(struct ask *ask, uint32_t channel, int signo, struct err *err);
 int ask_tell_done(struct ask *ask, const struct msg_evt_done *done, struct err *err);
 
 /* The next event, without waiting: 1 and *event is the caller's to event_free(), 0 if there is

@@ -36,13 +36,31 @@ static void on_close(ssh_session ssh, ssh_channel ssh_channel, void *userdata)
     channel->peer_closed = true;
 }
 
+/* A client that sends more has them dropped, which is what happens to signals that pile up. */
+static bool may_signal(struct channel *channel)
+{
+    struct signal_count *count = &channel->signals;
+    uint64_t now_ms = channel->session->now_ms;
+    if (now_ms - count->since_ms >= SIGNALS_MS)
+        *count = (struct signal_count){.since_ms = now_ms};
+    return count->n++ < SIGNALS_MAX;
+}
+
 static void on_signal(ssh_session ssh, ssh_channel ssh_channel, const char *name, void *userdata)
 {
-    const struct channel *channel = userdata;
+    struct channel *channel = userdata;
+    struct err err = {0};
+    int signo = signame_number(name);
     (void)ssh;
     (void)ssh_channel;
-    /* RFC 4254 §6.9: it never wants a reply. */
-    TRACE("ch %u <- request signal \"%s\": ignored", channel->id, name);
+    /* RFC 4254 §6.9: it never wants a reply. One that comes before the command has started waits
+     * for it with the master. */
+    bool sent = signo != 0 &&
+                (channel->phase == CHANNEL_ASKED || channel->phase == CHANNEL_RUNNING) &&
+                may_signal(channel);
+    TRACE("ch %u <- request signal \"%s\"%s", channel->id, name, sent ? "" : ": ignored");
+    if (sent && ask_tell_signal(&channel->session->ask, channel->id, signo, &err) < 0)
+        session_link_lost(channel->session, &err);
 }
 
 void session_close(struct session *session, bool failed, const char *text)

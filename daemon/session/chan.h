@@ -44,6 +44,12 @@ struct output {
     uint64_t bytes;         /* sent */
 };
 
+/* How many signals have been passed on since when. */
+struct signal_count {
+    uint64_t since_ms;
+    unsigned n;
+};
+
 /* What the session watches for the master (over.h); all but idle_ms and output_max is counted. */
 struct channel_limits {
     uint64_t idle_ms, output_max; /* UINT64_MAX: no limit */
@@ -73,6 +79,7 @@ struct channel {
     struct output out, err;
     struct backlog notes; /* lines of ours for the peer's stderr */
     struct channel_limits limits;
+    struct signal_count signals;
     bool over_told; /* one of the limits is over, and the master knows */
     bool mid_line;  /* the peer's stderr is not at the beginning of a line */
 

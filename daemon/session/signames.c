@@ -14,6 +14,14 @@ static const struct {
     {SIGTERM, "TERM"}, {SIGUSR1, "USR1"}, {SIGUSR2, "USR2"},
 };
 
+int signame_number(const char *name)
+{
+    for (size_t i = 0; i < array_len(rfc_names); i++)
+        if (strcmp(rfc_names[i].name, name) == 0)
+            return rfc_names[i].signo;
+    return 0;
+}
+
 const char *signame_ssh(int signo, char buf[SIGNAME_MAX])
 {
     for (size_t i = 0; i < array_len(rfc_names); i++) {

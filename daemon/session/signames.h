@@ -8,6 +8,9 @@
 
 enum { SIGNAME_MAX = 32 };
 
+/* The number of a signal that a client may ask for: one of those the RFC lists; 0 for others. */
+int signame_number(const char *name);
+
 /*
  * The name for an exit-signal request: "KILL" for those the RFC lists, "BUS@postern" in its local
  * form for all others, "RTMIN+1@postern" for real-time signals and "99@postern" for a number that

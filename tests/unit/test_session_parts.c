@@ -33,6 +33,17 @@ static void test_local_signal_names(void **state)
     assert_string_equal(signame_ssh(255, name), "255@postern");
 }
 
+static void test_signals_that_clients_may_ask_for(void **state)
+{
+    (void)state;
+    assert_int_equal(signame_number("KILL"), SIGKILL);
+    assert_int_equal(signame_number("USR2"), SIGUSR2);
+    static const char *const others[] = {"",     "kill",  "SIGKILL",    "9",
+                                         "STOP", "KILL ", "BUS@postern"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_int_equal(signame_number(others[i]), 0);
+}
+
 static void test_backlog_keeps_order_and_bound(void **state)
 {
     (void)state;
@@ -145,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rfc_signal_names),
         cmocka_unit_test(test_local_signal_names),
+        cmocka_unit_test(test_signals_that_clients_may_ask_for),
         cmocka_unit_test(test_backlog_keeps_order_and_bound),
         cmocka_unit_test(test_backlog_of_every_size),
         cmocka_unit_test(test_env_list_views),
