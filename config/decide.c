@@ -1,5 +1,6 @@
 #include "decide.h"
 #include "cleanup.h"
+#include "client_wish.h"
 #include "decide_env.h"
 #include "split.h"
 #include "template.h"
@@ -254,10 +255,21 @@ static void trace_forced(struct decision *out)
           "matched: the key's command stands in for what was asked");
 }
 
+/* False, with a denial, if what the client asks of us can't be understood: a limit that is left
+ * aside is none. */
+static bool is_sensible(const struct decide_request *r, struct decision *out)
+{
+    struct err err = {0};
+    if (client_wish_read(r, &out->login, &out->limits, &out->receipt, &err) == 0)
+        return true;
+    deny(out, "%s", err.text);
+    return false;
+}
+
 void decide(const struct decide_request *request, struct decision *out)
 {
     *out = (struct decision){0};
-    if (!is_welcome(request, out) || !is_judgeable(request, out))
+    if (!is_welcome(request, out) || !is_judgeable(request, out) || !is_sensible(request, out))
         return;
     const struct tenant *t = out->login.tenant;
     const struct wire_bytes *force = &out->login.force;

@@ -34,6 +34,16 @@ struct rule_trace {
     char why[160];    /* "matched", or what did not */
 };
 
+/* What one exec may use at most. */
+struct exec_limits {
+    uint64_t time_ms;                        /* SPEC_INFINITY: no limit, as for memory */
+    uint64_t memory;                         /* bytes */
+    bool time_is_clients, memory_is_clients; /* tighter than the policy's, by a variable */
+};
+
+/* Whether the client gets an account of the exec at its end, and who wants that. */
+enum receipt_wish { RECEIPT_NONE, RECEIPT_BY_POLICY, RECEIPT_BY_CLIENT };
+
 struct decision {
     bool allowed;
     struct login login; /* who that is, by this policy and at this time */
@@ -44,6 +54,8 @@ struct decision {
     char reason[256];   /* printable; why it was denied */
     struct rule_trace *tried;
     size_t n_tried;
+    struct exec_limits limits; /* if allowed */
+    enum receipt_wish receipt; /* of a denial, too */
 };
 
 /*

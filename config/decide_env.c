@@ -1,4 +1,5 @@
 #include "decide_env.h"
+#include "client_wish.h"
 #include "env_names.h"
 
 #include <stdarg.h>
@@ -82,7 +83,8 @@ static void set_client(struct env *env, const struct decide_request *r, const st
 {
     for (size_t i = 0; i < r->n_env; i++) {
         char *text = NULL;
-        if (!tenant_accepts_env(tenant, r->env_names[i], r->env_values[i]))
+        if (!tenant_accepts_env(tenant, r->env_names[i], r->env_values[i]) ||
+            client_wish_is_name(r->env_names[i], strlen(r->env_names[i])))
             continue;
         if (asprintf(&text, "%s=%s", r->env_names[i], r->env_values[i]) < 0)
             text = NULL;
@@ -105,7 +107,8 @@ char **decide_env_make(const struct decide_request *request, const struct login 
         set(&env, strdup(t->env.items[i]), true);
     set_own(&env, request, login, original);
     for (size_t i = 0; i < own->n; i++)
-        set(&env, strdup(own->items[i]), false);
+        if (!client_wish_is_name(own->items[i], strcspn(own->items[i], "=")))
+            set(&env, strdup(own->items[i]), false);
     set_client(&env, request, t);
     if (!env.failed)
         return env.items;

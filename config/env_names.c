@@ -1,4 +1,5 @@
 #include "env_names.h"
+#include "client_wish.h"
 #include "decide.h"
 #include "policy.h"
 #include "values.h"
@@ -24,13 +25,15 @@ static const char *const refused[] = {
     "OPENSSL_*", "SSL_CERT_*", "SSLKEYLOGFILE", "KRB5*", "GSSAPI_*", "XDG_*", "DBUS_*",
     "NOTIFY_SOCKET", "LISTEN_*", "RSYNC_*", "TAR_OPTIONS", "GNUPGHOME", "CURL_HOME", "WGETRC",
     "MAKEFLAGS", "MAKEFILES", "GNUMAKEFLAGS",
-    /* git, but for what its own protocol needs; ssh; our own */
+    /* git, but for what its own protocol needs; ssh; our own, but for what clients may ask for */
     "GIT_*", "SSH_*", "POSTERN_*"};
 
 bool env_name_is_refused(const char *name, size_t len, bool prefix)
 {
     static const char git_protocol[] = "GIT_PROTOCOL";
     if (!prefix && len == sizeof git_protocol - 1 && memcmp(name, git_protocol, len) == 0)
+        return false;
+    if (!prefix && client_wish_is_name(name, len))
         return false;
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         size_t n = strlen(refused[i]);
@@ -78,7 +81,8 @@ bool is_env_value(const char *value)
 static bool matches(const char *pattern, const char *name, size_t len)
 {
     size_t n = strlen(pattern);
-    if (n > 0 && pattern[n - 1] == '*')
+    /* What steers Postern is meant by its whole name alone. */
+    if (n > 0 && pattern[n - 1] == '*' && !client_wish_is_name(name, len))
         return len >= n - 1 && memcmp(pattern, name, n - 1) == 0;
     return n == len && memcmp(pattern, name, n) == 0;
 }

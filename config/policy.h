@@ -133,6 +133,10 @@ struct subsystem {
     struct origin origin;
 };
 
+/* What `memory` of a sandbox may be, in bytes. */
+#define MEMORY_LIMIT_MIN (1ULL << 20)
+#define MEMORY_LIMIT_MAX (1ULL << 50)
+
 /* `infinity` where a count is limited. */
 #define COUNT_INFINITY UINT32_MAX
 
@@ -167,6 +171,7 @@ struct tenant {
     struct str_list accept_env; /* fnmatch(3)-free patterns: literal or trailing '*' */
     struct str_list env;        /* NAME=VALUE; always wins over what a client or key sets */
     enum explain_level explain; /* default EXPLAIN_REASON */
+    bool receipt;               /* an account of each exec for its client; default no */
 };
 
 enum exec_kind { EXEC_COMMAND, EXEC_SHELL, EXEC_SUBSYSTEM };

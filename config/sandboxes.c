@@ -224,7 +224,7 @@ static const struct schema_key sandbox_keys[] = {
     {KEY("network", KEY_SINGLE, "none"), .set = set_network},
     {KEY("connect", KEY_LATER, NULL)},
     {KEY("memory", KEY_SINGLE, "infinity"), .parse = schema_size, IN_SPEC(cgroup.memory),
-     .min = MIB, .max = PIB, .infinite = true},
+     .min = MEMORY_LIMIT_MIN, .max = MEMORY_LIMIT_MAX, .infinite = true},
     {KEY("memory-high", KEY_SINGLE, "infinity"), .parse = schema_size, IN_SPEC(cgroup.memory_high),
      .min = MIB, .max = PIB, .infinite = true},
     {KEY("swap", KEY_SINGLE, "0"), .parse = schema_size, IN_SPEC(cgroup.swap), .max = PIB,

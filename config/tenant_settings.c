@@ -148,6 +148,7 @@ static const struct schema_key tenant_keys[] = {
     {KEY("env", KEY_LIST, NULL), .set = tenant_set_env, .replaces = '='},
     {KEY("explain", KEY_SINGLE, "reason"), .parse = schema_choice, IN_TENANT(explain),
      .choices = explain_levels},
+    {KEY("receipt", KEY_SINGLE, "no"), .parse = schema_bool, IN_TENANT(receipt)},
 };
 _Static_assert(array_len(tenant_keys) <= SCHEMA_KEYS_MAX, "schema_apply() counts on it");
 

@@ -1,10 +1,12 @@
 #include "explanation.h"
+#include "client_wish.h"
 #include "diag.h"
 #include "doc.h"
 #include "moment.h"
 #include "style.h"
 #include "text.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -102,6 +104,34 @@ static void print_sandbox(const struct shown_section *s)
         printf("          %s = %s\n", s->settings[i].key, shown(s->settings[i].value));
 }
 
+/* In units of the policy. */
+static const char *size_text(uint64_t bytes)
+{
+    static const char units[] = "KMGT";
+    static char buf[32];
+    char unit[] = {'\0', '\0'};
+    for (size_t i = 0; i < sizeof units - 1 && bytes % 1024 == 0; i++) {
+        bytes /= 1024;
+        unit[0] = units[i];
+    }
+    (void)snprintf(buf, sizeof buf, "%" PRIu64 "%s", bytes, unit);
+    return buf;
+}
+
+/* What the client's own wishes change. */
+static void print_wishes(const struct decision *d)
+{
+    if (d->limits.time_is_clients)
+        printf("limit     time = %" PRIu64 "s, by the client's " WISH_TIME "\n",
+               d->limits.time_ms / 1000);
+    if (d->limits.memory_is_clients)
+        printf("limit     memory = %s, by the client's " WISH_MEMORY "\n",
+               size_text(d->limits.memory));
+    if (d->receipt != RECEIPT_NONE)
+        printf("receipt   yes, by the %s\n",
+               d->receipt == RECEIPT_BY_CLIENT ? "client's " WISH_RECEIPT : "policy");
+}
+
 void explanation_print(const struct explanation *e)
 {
     const struct decision *d = e->decision;
@@ -123,6 +153,7 @@ void explanation_print(const struct explanation *e)
     for (size_t i = 0; i < e->refused_env.n; i++)
         printf("%-9s \"%s\": not in accept-env, so it is left out\n", i == 0 ? "no env" : "",
                shown(e->refused_env.items[i]));
+    print_wishes(d);
     print_sandbox(sandbox_of(e));
 }
 
@@ -190,6 +221,23 @@ static void put_decision(json_t *doc, const struct decision *d)
     doc_vector(doc, "env", d->envp);
 }
 
+static void put_limit(json_t *object, const char *name, uint64_t value, bool is_clients)
+{
+    if (is_clients)
+        doc_uint(object, name, value);
+    else
+        doc_text(object, name, NULL);
+}
+
+static void put_wishes(json_t *doc, const struct decision *d)
+{
+    json_t *object = json_object();
+    put_limit(object, "time_ms", d->limits.time_ms, d->limits.time_is_clients);
+    put_limit(object, "memory", d->limits.memory, d->limits.memory_is_clients);
+    doc_put(doc, "limits_by_client", object);
+    doc_bool(doc, "receipt", d->receipt != RECEIPT_NONE);
+}
+
 static void put_sandbox(json_t *doc, const struct shown_section *s)
 {
     if (s == NULL) {
@@ -219,6 +267,7 @@ int explanation_print_json(const struct explanation *e)
     json_t *refused = doc_array(doc, "refused_env");
     for (size_t i = 0; i < e->refused_env.n; i++)
         doc_push_text(refused, e->refused_env.items[i]);
+    put_wishes(doc, e->decision);
     put_sandbox(doc, sandbox_of(e));
     return doc_print(doc);
 }

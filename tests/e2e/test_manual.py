@@ -18,7 +18,7 @@ VALUES = {
     "tenant": {
         "extends": "base", "user": "login", "keys": "keys/alice", "sandbox": "box",
         "shell": "/bin/bash", "force": "", "command": "", "max-execs": "64",
-        "accept-env": "LANG LC_*", "env": "A=b", "explain": "rule", "uid": "1879048200", "pty": "no",
+        "accept-env": "LANG LC_*", "env": "A=b", "explain": "rule", "receipt": "yes", "uid": "1879048200", "pty": "no",
         "auth": "publickey", "from": "127.0.0.0/8, !127.0.0.9", "max-connections": "20",
         "queue": "30s", "rate": "30/min", "memory-total": "4G", "tasks-total": "512",
         "cpu-total": "200%", "subsystem": "sftp: /usr/lib/openssh/sftp-server -R",

@@ -107,7 +107,8 @@ static void test_built_in(void **state)
                                "memory-total=infinity@:0\n"
                                "tasks-total=infinity@:0\n"
                                "cpu-total=infinity@:0\n"
-                               "explain=reason@:0\n";
+                               "explain=reason@:0\n"
+                               "receipt=no@:0\n";
     (void)snprintf(expected, sizeof expected, "user=a@:0\nuid=5000@t.ini:2\n%s", rest);
     assert_string_equal(dump(find(p, "tenant", "a"), true), expected);
     (void)snprintf(expected, sizeof expected, "user=b@:0\nuid=%u@:0\n%s",
@@ -201,6 +202,7 @@ static void test_fallbacks_are_the_defaults(void **state)
     assert_int_equal(t->rate_ms, u->rate_ms);
     assert_memory_equal(&t->total, &u->total, sizeof t->total);
     assert_int_equal(t->explain, u->explain);
+    assert_int_equal(t->receipt, u->receipt);
 
     struct sandbox_spec a = p->sandboxes[0];
     struct sandbox_spec b = q->sandboxes[0];

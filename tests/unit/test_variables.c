@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "decide.h"
+#include "env_names.h"
 #include "policy_fixture.h"
 
 #include <stdio.h>
@@ -22,14 +23,26 @@ static const char policy_text[] =
     "accept-env = A* B* C* D* E* F* G* H* I* J* K* L* M* N* O* P* Q* R* S* T* U* V* W* X* Y* Z*\n"
     "accept-env = a* b* c* d* e* f* g* h* i* j* k* l* m* n* o* p* q* r* s* t* u* v* w* x* y* z* "
     "_*\n"
-    "[tenant \"ci\"]\naccept-env = LANG LC_* CI GIT_PROTOCOL TERM\n";
+    "[tenant \"ci\"]\naccept-env = LANG LC_* CI GIT_PROTOCOL TERM\n"
+    "[sandbox \"tight\"]\ntime = 1m\nmemory = 64M\n"
+    "[tenant \"self\"]\nsandbox = tight\n"
+    "accept-env = POSTERN_TIME POSTERN_MEMORY POSTERN_RECEIPT\n"
+    "[tenant \"told\"]\nreceipt = yes\naccept-env = POSTERN_RECEIPT\n"
+    "[tenant \"keyed\"]\nkeys =\nkeys = keys/tight\nsandbox = tight\n"
+    "accept-env = POSTERN_TIME POSTERN_MEMORY POSTERN_RECEIPT\n";
 
 static struct policy *policy;
 
 static int set_up(void **state)
 {
     (void)state;
-    policy = fixture_load_text(policy_text);
+    fixture_reset();
+    fixture_add_text("/p/policy.d/keys/a", KEY_A " alice@client\n");
+    fixture_add_text("/p/policy.d/keys/tight",
+                     "environment=\"POSTERN_TIME=20s\",environment=\"POSTERN_RECEIPT=no\" " KEY_B
+                     " bob\n");
+    fixture_add_text("/p/policy.d/t.ini", policy_text);
+    policy = fixture_load();
     if (policy == NULL)
         print_error("%s", fixture_problems);
     return policy == NULL ? -1 : 0;
@@ -164,6 +177,9 @@ static void test_variables(void **state)
         {"SSH_CLIENT", "x", false, false, "ours"},
         {"SSH_AUTH_SOCK", "/tmp/x", false, false, "ours"},
         {"POSTERN_TENANT", "root", false, false, "ours"},
+        {"POSTERN_TIME", "1s", false, false, "ours: by its whole name alone"},
+        {"POSTERN_MEMORY", "1M", false, false, "ours: by its whole name alone"},
+        {"POSTERN_RECEIPT", "1", false, false, "ours: by its whole name alone"},
         {"postern_key", "x", false, false, "ours, in another case"},
         {"USER", "root", false, false, "ours"},
         {"LOGNAME", "root", false, false, "ours"},
@@ -258,11 +274,191 @@ static void test_twice(void **state)
     decision_free(&d);
 }
 
+/* A wish is asked for, once or twice; what comes of it. */
+static void test_wishes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *tenant, *names[3], *values[3];
+        const char *reason; /* NULL: it is allowed */
+        uint64_t time_ms, memory;
+        bool time_is_clients, memory_is_clients;
+        enum receipt_wish receipt;
+    } cases[] = {
+        {"self", {0}, {0}, NULL, 60000, 64 << 20, false, false, RECEIPT_NONE},
+        {"self", {"POSTERN_TIME"}, {"30s"}, NULL, 30000, 64 << 20, true, false, RECEIPT_NONE},
+        {"self", {"POSTERN_TIME"}, {"60s"}, NULL, 60000, 64 << 20, false, false, RECEIPT_NONE},
+        {"self", {"POSTERN_TIME"}, {"2h"}, NULL, 60000, 64 << 20, false, false, RECEIPT_NONE},
+        {"self", {"POSTERN_TIME"}, {"infinity"}, NULL, 60000, 64 << 20, false, false, RECEIPT_NONE},
+        {"self", {"POSTERN_MEMORY"}, {"1M"}, NULL, 60000, 1 << 20, false, true, RECEIPT_NONE},
+        {"self", {"POSTERN_MEMORY"}, {"1G"}, NULL, 60000, 64 << 20, false, false, RECEIPT_NONE},
+        {"self",
+         {"POSTERN_RECEIPT"},
+         {"1"},
+         NULL,
+         60000,
+         64 << 20,
+         false,
+         false,
+         RECEIPT_BY_CLIENT},
+        {"self", {"POSTERN_RECEIPT"}, {"no"}, NULL, 60000, 64 << 20, false, false, RECEIPT_NONE},
+        {"self",
+         {"POSTERN_TIME", "POSTERN_MEMORY", "POSTERN_TIME"},
+         {"30s", "2M", "10s"},
+         NULL,
+         10000,
+         2 << 20,
+         true,
+         true,
+         RECEIPT_NONE},
+        /* The second of two can't take the first one back. */
+        {"self",
+         {"POSTERN_TIME", "POSTERN_TIME"},
+         {"10s", "50s"},
+         NULL,
+         10000,
+         64 << 20,
+         true,
+         false,
+         RECEIPT_NONE},
+        {"self",
+         {"POSTERN_TIME"},
+         {"30"},
+         "POSTERN_TIME: '30' is not a time such as 30s, 15m, 1h or 2d, nor 'infinity'",
+         0,
+         0,
+         false,
+         false,
+         0},
+        {"self",
+         {"POSTERN_TIME"},
+         {"0s"},
+         "POSTERN_TIME: '0s' is out of range",
+         0,
+         0,
+         false,
+         false,
+         0},
+        {"self",
+         {"POSTERN_TIME"},
+         {""},
+         "POSTERN_TIME: '' is not a time such as 30s, 15m, 1h or 2d, nor 'infinity'",
+         0,
+         0,
+         false,
+         false,
+         0},
+        {"self",
+         {"POSTERN_MEMORY"},
+         {"1K"},
+         "POSTERN_MEMORY: '1K' is out of range (1048576 to 1125899906842624 bytes)",
+         0,
+         0,
+         false,
+         false,
+         0},
+        {"self",
+         {"POSTERN_MEMORY"},
+         {"-1M"},
+         "POSTERN_MEMORY: '-1M' is not a size such as 512K, 64M or 2G, nor 'infinity'",
+         0,
+         0,
+         false,
+         false,
+         0},
+        {"self",
+         {"POSTERN_RECEIPT"},
+         {"2"},
+         "POSTERN_RECEIPT: '2' is neither 'yes' nor 'no'",
+         0,
+         0,
+         false,
+         false,
+         0},
+        /* Not listed, not looked at. */
+        {"ci", {"POSTERN_TIME"}, {"x"}, NULL, 3600000, SPEC_INFINITY, false, false, RECEIPT_NONE},
+        {"wide",
+         {"POSTERN_MEMORY"},
+         {"1M"},
+         NULL,
+         3600000,
+         SPEC_INFINITY,
+         false,
+         false,
+         RECEIPT_NONE},
+        {"told", {0}, {0}, NULL, 3600000, SPEC_INFINITY, false, false, RECEIPT_BY_POLICY},
+        {"told",
+         {"POSTERN_RECEIPT"},
+         {"off"},
+         NULL,
+         3600000,
+         SPEC_INFINITY,
+         false,
+         false,
+         RECEIPT_NONE},
+        /* The key's line binds whoever holds the key. */
+        {"keyed", {0}, {0}, NULL, 20000, 64 << 20, true, false, RECEIPT_NONE},
+        {"keyed",
+         {"POSTERN_TIME", "POSTERN_RECEIPT"},
+         {"30s", "yes"},
+         NULL,
+         20000,
+         64 << 20,
+         true,
+         false,
+         RECEIPT_NONE},
+        {"keyed", {"POSTERN_TIME"}, {"5s"}, NULL, 5000, 64 << 20, true, false, RECEIPT_NONE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct decide_request r = request_of(cases[i].tenant);
+        struct decision d;
+        r.env_names = cases[i].names;
+        r.env_values = cases[i].values;
+        while (r.n_env < 3 && cases[i].names[r.n_env] != NULL)
+            r.n_env++;
+        decide(&r, &d);
+        assert_int_equal(d.allowed, cases[i].reason == NULL);
+        assert_string_equal(d.reason, cases[i].reason != NULL ? cases[i].reason : "");
+        if (d.allowed) {
+            assert_int_equal(d.limits.time_ms, cases[i].time_ms);
+            assert_int_equal(d.limits.memory, cases[i].memory);
+            assert_int_equal(d.limits.time_is_clients, cases[i].time_is_clients);
+            assert_int_equal(d.limits.memory_is_clients, cases[i].memory_is_clients);
+            assert_int_equal(d.receipt, cases[i].receipt);
+            for (char **e = d.envp; *e != NULL; e++)
+                for (size_t k = 0; k < 3; k++)
+                    assert_int_not_equal(
+                        strncmp(*e,
+                                (const char *[]){
+                                    "POSTERN_TIME=", "POSTERN_MEMORY=", "POSTERN_RECEIPT="}[k],
+                                13),
+                        0);
+        }
+        decision_free(&d);
+    }
+}
+
+/* They are listed by name, or not at all. */
+static void test_patterns_for_wishes(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"POSTERN_TIME", "POSTERN_MEMORY", "POSTERN_RECEIPT", "P*"};
+    static const char *const bad[] = {"POSTERN_*",     "POSTERN_T*",   "POSTERN_TIME*",
+                                      "POSTERN_TIMES", "postern_time", "POSTERN_EXEC"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_null(env_pattern_problem(good[i], strlen(good[i])));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_string_equal(env_pattern_problem(bad[i], strlen(bad[i])),
+                            "names what no client may set");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_variables),
         cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_wishes),
+        cmocka_unit_test(test_patterns_for_wishes),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
