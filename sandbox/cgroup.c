@@ -347,6 +347,7 @@ void cgroup_read_usage(int dir, struct cgroup_usage *usage)
         usage->written_bytes = sum_of(text, "wbytes");
     }
     if (read_text(dir, "memory.events", text) >= 0) {
+        usage->oom_known = true;
         usage->oom_kills = value_of(text, "oom_kill", 0);
         usage->memory_full = value_of(text, "oom", 0);
     }

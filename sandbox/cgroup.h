@@ -40,6 +40,7 @@ struct cgroup_usage {
     uint64_t tasks_peak;
     uint64_t user_us, system_us, throttled_us;
     uint64_t read_bytes, written_bytes; /* of block devices */
+    bool oom_known;                     /* the next two are counted */
     uint64_t oom_kills;     /* processes killed for want of memory, whoever ran out of it */
     uint64_t memory_full;   /* times that the cgroup's own limit of memory was not to be met */
     uint64_t tasks_refused; /* times that there would have been more tasks than allowed */

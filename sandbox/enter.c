@@ -233,7 +233,9 @@ static rlim_t limit_of_tasks(const struct sandbox_spec *spec, const struct sandb
 /* Of each process by itself, and not of what it shares with others or has in a tmpfs. */
 static rlim_t limit_of_data(const struct sandbox_spec *spec, const struct sandbox_job *job)
 {
-    return job->controllers & CGROUP_MEMORY ? RLIM_INFINITY : rlimit_of(spec->cgroup.memory);
+    if (job->controllers & CGROUP_MEMORY)
+        return RLIM_INFINITY;
+    return rlimit_of(job->memory != 0 ? job->memory : spec->cgroup.memory);
 }
 
 static int set_limits(const struct sandbox_spec *spec, const struct sandbox_job *job)

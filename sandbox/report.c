@@ -70,6 +70,8 @@ size_t report_encode(const struct report *report, unsigned char *buf)
         wire_put_u64(&w, report->user_us);
         wire_put_u64(&w, report->system_us);
         wire_put_u64(&w, report->max_rss_kib);
+        wire_put_u64(&w, report->read_bytes);
+        wire_put_u64(&w, report->written_bytes);
         break;
     }
     return w.len;
@@ -84,6 +86,8 @@ static void decode_exit(struct wire_reader *r, struct report *out)
     out->user_us = wire_get_u64(r);
     out->system_us = wire_get_u64(r);
     out->max_rss_kib = wire_get_u64(r);
+    out->read_bytes = wire_get_u64(r);
+    out->written_bytes = wire_get_u64(r);
     /* Only a signal can leave a core or be seccomp's doing. */
     if (!out->signalled && (out->core || out->syscall_nr != -1))
         r->bad = true;

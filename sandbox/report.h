@@ -57,6 +57,8 @@ struct report {
     uint64_t user_us;        /* EXIT: CPU time of all that the sandbox ran */
     uint64_t system_us;
     uint64_t max_rss_kib; /* EXIT: of the largest process */
+    uint64_t read_bytes;  /* EXIT: of disks; 0 as well where the kernel doesn't count */
+    uint64_t written_bytes;
 };
 
 enum control_type {

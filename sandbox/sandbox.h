@@ -37,6 +37,8 @@ struct sandbox_job {
     bool has_cgroup;         /* it runs in a cgroup of its own: */
     int cgroup;              /* borrowed; its directory, with the limits already in force */
     unsigned controllers;    /* that keep them (cgroup.h); rlimits stand in for others */
+    uint64_t memory;         /* bytes, less than the spec has; or that, or 0: the spec's */
+    uint64_t memory_total;   /* of all jobs of this uid; SPEC_INFINITY or 0: any */
     uint64_t tasks_total;    /* of all jobs of this uid, where CGROUP_PIDS isn't; 0: any number */
 };
 

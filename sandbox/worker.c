@@ -21,9 +21,10 @@
 #include <sys/wait.h>
 
 enum {
-    NOTES_MAX = 8,         /* kinds of refused calls that are reported; others are only refused */
-    NOTIF_SIZE_MAX = 512,  /* of the kernel's struct seccomp_notif, which may grow */
-    SEND_TIMEOUT_MS = 5000 /* for a report that must not be lost */
+    NOTES_MAX = 8,          /* kinds of refused calls that are reported; others are only refused */
+    NOTIF_SIZE_MAX = 512,   /* of the kernel's struct seccomp_notif, which may grow */
+    SEND_TIMEOUT_MS = 5000, /* for a report that must not be lost */
+    RUSAGE_BLOCK = 512      /* bytes, whatever the file system's are */
 };
 
 struct worker {
@@ -125,6 +126,8 @@ static void report_exit_and_exit(const struct worker *worker, int status)
         report.system_us =
             (uint64_t)usage.ru_stime.tv_sec * 1000000 + (uint64_t)usage.ru_stime.tv_usec;
         report.max_rss_kib = (uint64_t)usage.ru_maxrss;
+        report.read_bytes = (uint64_t)usage.ru_inblock * RUSAGE_BLOCK;
+        report.written_bytes = (uint64_t)usage.ru_oublock * RUSAGE_BLOCK;
     }
     /* Before the end, which waits until the kernel has taken the namespaces down. */
     send_report(worker->report, &report);

@@ -33,6 +33,7 @@ enum {
     IPC_USER_MAX = 256,
     IPC_BLOB_MAX = 8192,
     IPC_LINE_MAX = 1024,
+    IPC_RECEIPT_MAX = 2048,
     IPC_HOST_MAX = 64,
     IPC_ID_MAX = 64,
     IPC_KEYS_MAX = 8,
@@ -85,8 +86,8 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     F(strv, env_values, IPC_ENV_MAX)
 /* Allowed: three fds, the session's ends of stdin, stdout and stderr; the session says EVT_OVER
  * when no byte was moved for idle_ms, and when more than output_max were written (UINT64_MAX: no
- * limit). Denied: `text` is the line for the client's stderr (no newline) and `status` its
- * exit-status. */
+ * limit). Denied: `text` is the line for the client's stderr (no newline), `status` its exit-status
+ * and `receipt` as in EVT_EXIT. */
 #define FIELDS_ANS_EXEC(F)                                                                         \
     F(u32, channel, UINT32_MAX)                                                                    \
     F(u8, allowed, 1)                                                                              \
@@ -94,7 +95,8 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     F(str, text, IPC_LINE_MAX)                                                                     \
     F(u32, status, 255)                                                                            \
     F(u64, idle_ms, UINT64_MAX)                                                                    \
-    F(u64, output_max, UINT64_MAX)
+    F(u64, output_max, UINT64_MAX)                                                                 \
+    F(str, receipt, IPC_RECEIPT_MAX)
 
 /* A line for the client's stderr while the exec waits for its turn or runs. */
 #define FIELDS_EVT_NOTE(F)                                                                         \
@@ -104,7 +106,8 @@ enum over { OVER_IDLE, OVER_OUTPUT };
 /* The exec ended: after all output come `text` (if not empty) on stderr, then exit-status `code`
  * or, if signalled, exit-signal for signal number `code`. over: an EVT_OVER was heard before; one
  * that crosses this message is answered by another EVT_EXIT, which counts. cut: somebody may hold
- * its pipes open for ever, so that all output is what is there now. */
+ * its pipes open for ever, so that all output is what is there now. receipt: if not empty, a JSON
+ * object but for its end, which the session writes after everything else, with what it carried. */
 #define FIELDS_EVT_EXIT(F)                                                                         \
     F(u32, channel, UINT32_MAX)                                                                    \
     F(u8, signalled, 1)                                                                            \
@@ -112,7 +115,8 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     F(u8, core, 1)                                                                                 \
     F(u8, over, 1)                                                                                 \
     F(u8, cut, 1)                                                                                  \
-    F(str, text, IPC_LINE_MAX)
+    F(str, text, IPC_LINE_MAX)                                                                     \
+    F(str, receipt, IPC_RECEIPT_MAX)
 
 /* End the connection; `text` is the reason for the client (SSH_MSG_DISCONNECT). */
 #define FIELDS_EVT_CLOSE(F) F(str, text, IPC_LINE_MAX)
@@ -167,7 +171,8 @@ enum over { OVER_IDLE, OVER_OUTPUT };
 
 /* Start an exec; fds: stdin, stdout and stderr of the command, the worker's report end; then, if
  * `cgroup`, the directory of its cgroup, whose limits these controllers keep (cgroup.h); and, if
- * `shared`, last the workspace that the execs of its connection share. */
+ * `shared`, last the workspace that the execs of its connection share. memory: what it may use, in
+ * bytes, UINT64_MAX: any. */
 #define FIELDS_REQ_SPAWN(F)                                                                        \
     F(u64, exec, UINT64_MAX)                                                                       \
     F(u32, tenant, UINT32_MAX)                                                                     \
@@ -176,7 +181,8 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     F(strv, envp, IPC_ARGV_MAX)                                                                    \
     F(u8, shared, 1)                                                                               \
     F(u8, cgroup, 1)                                                                               \
-    F(u32, controllers, UINT32_MAX)
+    F(u32, controllers, UINT32_MAX)                                                                \
+    F(u64, memory, UINT64_MAX)
 /* fds: a pidfd of the worker, if ok, else text and err_num say why; and, if `shared`, a workspace
  * to be shared that was made for this exec, since none came with it. */
 #define FIELDS_ANS_SPAWN(F)                                                                        \

@@ -1,7 +1,9 @@
 #include "admit.h"
-#include "audit.h"
+#include "account.h"
 #include "broker.h"
+#include "cgroups.h"
 #include "cleanup.h"
+#include "client_wish.h"
 #include "generation.h"
 #include "key_describe.h"
 #include "log.h"
@@ -23,11 +25,13 @@ struct refusal {
     enum explain_level explain;
 };
 
-static void fill_record(const struct connection *connection, const struct login *login,
+static void fill_record(const struct connection *connection, const struct decision *decision,
                         struct exec_record *record)
 {
     struct exec_record old = *record;
+    const struct login *login = &decision->login;
     *record = (struct exec_record){.peer_port = connection->peer_port,
+                                   .receipt = decision->receipt != RECEIPT_NONE,
                                    .generation = connection->server->current->number};
     memcpy(record->id, old.id, sizeof record->id);
     (void)snprintf(record->conn_id, sizeof record->conn_id, "%s", connection->id);
@@ -103,7 +107,7 @@ static void refuse(const struct asking *asking, const struct refusal *refusal)
     struct connection *connection = asking->connection;
     struct outcome outcome = {.verdict = refusal->verdict,
                               .code = refusal->verdict == VERDICT_SANDBOX ? 125 : 126};
-    char line[IPC_LINE_MAX];
+    char line[IPC_LINE_MAX], receipt[IPC_RECEIPT_MAX + 1] = "";
     (void)snprintf(outcome.reason, sizeof outcome.reason, "%s", refusal->reason);
     if (refusal->verdict == VERDICT_DENIED)
         record_denial(asking, refusal);
@@ -111,6 +115,8 @@ static void refuse(const struct asking *asking, const struct refusal *refusal)
     struct audit_end end = {
         .record = &asking->record, .outcome = &outcome, .usage = &nothing, .counted = true};
     audit_end(connection->server, &end);
+    if (asking->record.receipt)
+        account_receipt(&end, receipt);
     if (refusal->verdict == VERDICT_DENIED)
         explain(refusal, &outcome);
     verdict_line(&outcome, asking->record.id, line, sizeof line);
@@ -118,7 +124,8 @@ static void refuse(const struct asking *asking, const struct refusal *refusal)
                              .ans_exec = {.channel = asking->req->channel,
                                           .exec_id = asking->record.id,
                                           .text = line,
-                                          .status = outcome.code}};
+                                          .status = outcome.code,
+                                          .receipt = receipt}};
     connection_send(connection, &answer, NULL, 0);
     if (!may_be_denied(connection))
         connection_end(connection, "too many of its commands were refused");
@@ -220,6 +227,27 @@ static void start_or_wait(struct asking *asking, const struct decision *decision
     tenant_load_release(&server->loads, load, loop_now_ms());
 }
 
+/* Whether the host can keep what the client wants; the policy's own limits were looked at when it
+ * was loaded. */
+static bool can_keep(const struct server *server, const struct decision *decision)
+{
+    return !decision->limits.memory_is_clients ||
+           server->current->policy->server.limits == LIMITS_BEST_EFFORT ||
+           (server->cgroups->limits.controllers & CGROUP_MEMORY) != 0;
+}
+
+static void refuse_wish(const struct asking *asking, const struct decision *decision)
+{
+    const struct tenant *tenant = decision->login.tenant;
+    const struct refusal refusal = {
+        .verdict = VERDICT_DENIED,
+        .reason = WISH_MEMORY
+        " can't be kept: this server gives commands no cgroup with a limit of memory",
+        .rule = &tenant->origin,
+        .explain = tenant->explain};
+    refuse(asking, &refusal);
+}
+
 /* Points names[] and values[] into the request; the two lists must match. */
 static bool split_env(const struct msg_req_exec *req, const char **names, const char **values)
 {
@@ -253,13 +281,15 @@ void admit_judge(struct asking *asking)
     };
     struct decision decision;
     decide(&request, &decision);
-    fill_record(connection, &decision.login, &asking->record);
+    fill_record(connection, &decision, &asking->record);
     if (connection->server->stopping)
         admit_refuse(asking, decision.login.tenant, LIMIT_STOPPING, "the server is shutting down");
     else if (connection->lost)
         admit_refuse(asking, decision.login.tenant, connection->lost_limit, connection->end_reason);
     else if (!decision.allowed)
         refuse_by_rule(asking, &decision);
+    else if (!can_keep(connection->server, &decision))
+        refuse_wish(asking, &decision);
     else
         start_or_wait(asking, &decision);
     decision_free(&decision);

@@ -1,4 +1,5 @@
 #include "audit.h"
+#include "account.h"
 #include "cleanup.h"
 #include "generation.h"
 #include "json.h"
@@ -155,41 +156,13 @@ void audit_start(struct server *server, const struct audit_start *start)
     finish(server, &json);
 }
 
-static void put_known(struct json *json, const char *name, uint64_t value, uint64_t divisor)
+/* A session that has died has counted for nobody. */
+static void put_bytes(struct json *json, const char *name, bool counted, uint64_t bytes)
 {
-    if (value == CGROUP_UNKNOWN)
-        json_str(json, name, NULL);
+    if (counted)
+        json_uint(json, name, bytes);
     else
-        json_uint(json, name, value / divisor);
-}
-
-static void put_usage(struct json *json, const struct audit_end *end)
-{
-    static const struct cgroup_usage unknown = {
-        .memory_peak = CGROUP_UNKNOWN,
-        .tasks_peak = CGROUP_UNKNOWN,
-        .user_us = CGROUP_UNKNOWN,
-        .system_us = CGROUP_UNKNOWN,
-        .throttled_us = CGROUP_UNKNOWN,
-        .read_bytes = CGROUP_UNKNOWN,
-        .written_bytes = CGROUP_UNKNOWN,
-    };
-    const struct cgroup_usage *used = end->used != NULL ? end->used : &unknown;
-    const struct report *usage = end->usage;
-    /* A cgroup has counted what was killed, too. */
-    bool counted = used->user_us != CGROUP_UNKNOWN && used->system_us != CGROUP_UNKNOWN;
-    uint64_t user_us = counted ? used->user_us : usage != NULL ? usage->user_us : CGROUP_UNKNOWN;
-    uint64_t system_us = counted         ? used->system_us
-                         : usage != NULL ? usage->system_us
-                                         : CGROUP_UNKNOWN;
-    put_known(json, "user_ms", user_us, 1000);
-    put_known(json, "system_ms", system_us, 1000);
-    put_known(json, "max_rss_kib", usage != NULL ? usage->max_rss_kib : CGROUP_UNKNOWN, 1);
-    put_known(json, "memory_peak", used->memory_peak, 1);
-    put_known(json, "tasks_peak", used->tasks_peak, 1);
-    put_known(json, "throttled_ms", used->throttled_us, 1000);
-    put_known(json, "read_bytes", used->read_bytes, 1);
-    put_known(json, "written_bytes", used->written_bytes, 1);
+        json_str(json, name, NULL);
 }
 
 void audit_end(struct server *server, const struct audit_end *end)
@@ -200,18 +173,10 @@ void audit_end(struct server *server, const struct audit_end *end)
     put_record(&json, end->record);
     json_str(&json, "verdict", verdict_word(outcome->verdict));
     json_str(&json, "reason", or_null(outcome->reason));
-    if (outcome->signalled)
-        json_uint(&json, "signal", outcome->code);
-    else
-        json_uint(&json, "exit", outcome->code);
-    json_str(&json, "cause", end_cause_word(end->cause));
-    json_uint(&json, "wall_ms", end->wall_ms);
-    put_usage(&json, end);
-    if (end->counted) {
-        json_uint(&json, "bytes_in", end->bytes_in);
-        json_uint(&json, "bytes_out", end->bytes_out);
-        json_uint(&json, "bytes_err", end->bytes_err);
-    }
+    account_put(&json, end);
+    put_bytes(&json, "bytes_in", end->counted, end->bytes_in);
+    put_bytes(&json, "bytes_out", end->counted, end->bytes_out);
+    put_bytes(&json, "bytes_err", end->counted, end->bytes_err);
     finish(server, &json);
 }
 

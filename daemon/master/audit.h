@@ -37,6 +37,9 @@ struct audit_end {
     enum end_cause cause;
     const struct report *usage;
     const struct cgroup_usage *used; /* NULL: it had no cgroup */
+    const struct sandbox_spec *spec; /* NULL: it never had a sandbox */
+    struct exec_limits limits;       /* those that are in force instead of the spec's */
+    unsigned controllers;            /* that keep limits (cgroup.h) */
     uint64_t wall_ms;
     bool counted;
     uint64_t bytes_in, bytes_out, bytes_err;

@@ -1,5 +1,5 @@
 #include "exec.h"
-#include "audit.h"
+#include "account.h"
 #include "cleanup.h"
 #include "generation.h"
 #include "job.h"
@@ -57,6 +57,11 @@ static void stop_counting(struct exec *exec)
     tenant_load_release(&server->loads, load, loop_now_ms());
 }
 
+const struct sandbox_spec *exec_spec(const struct exec *exec)
+{
+    return &exec->generation->policy->sandboxes[exec->sandbox];
+}
+
 /* The session has no more to say of it, or is gone. */
 static void set_done(struct exec *exec)
 {
@@ -104,37 +109,43 @@ static void exec_free(struct exec *exec)
     server_check_stopped(server);
 }
 
-/* Both halves are known: write the record and forget it. */
-static void close_record(struct exec *exec)
+static struct audit_end account_of(const struct exec *exec)
 {
-    if (!exec->ended || !exec->done)
-        return;
-    struct audit_end end = {
+    return (struct audit_end){
         .record = &exec->record,
         .outcome = &exec->outcome,
         .cause = exec->cause,
         .usage = exec->measured ? &exec->usage : NULL,
         .used = exec->accounted ? &exec->used : NULL,
+        .spec = exec_spec(exec),
+        .limits = exec->limits,
+        .controllers = exec->accounted ? exec->server->cgroups->limits.controllers : 0,
         .wall_ms = exec->ended_ms - exec->started_ms,
         .counted = exec->counted,
         .bytes_in = exec->bytes_in,
         .bytes_out = exec->bytes_out,
         .bytes_err = exec->bytes_err,
     };
+}
+
+/* Both halves are known: write the record and forget it. */
+static void close_record(struct exec *exec)
+{
+    if (!exec->ended || !exec->done)
+        return;
+    struct audit_end end = account_of(exec);
     audit_end(exec->server, &end);
     exec_free(exec);
 }
 
-const struct sandbox_spec *exec_spec(const struct exec *exec)
-{
-    return &exec->generation->policy->sandboxes[exec->sandbox];
-}
-
 static void tell_session(struct exec *exec)
 {
-    char line[IPC_LINE_MAX] = "";
+    char line[IPC_LINE_MAX] = "", receipt[IPC_RECEIPT_MAX + 1] = "";
     if (exec->connection == NULL || exec->done)
         return;
+    struct audit_end end = account_of(exec);
+    if (exec->record.receipt)
+        account_receipt(&end, receipt);
     if (exec->outcome.reason[0] != '\0')
         verdict_line(&exec->outcome, exec->record.id, line, sizeof line);
     struct ipc_msg msg = {.type = MSG_EVT_EXIT,
@@ -144,7 +155,8 @@ static void tell_session(struct exec *exec)
                                        .core = exec->outcome.core,
                                        .over = exec->over,
                                        .cut = exec->cut,
-                                       .text = line}};
+                                       .text = line,
+                                       .receipt = receipt}};
     connection_send(exec->connection, &msg, NULL, 0);
 }
 
@@ -155,6 +167,7 @@ static void judge(struct exec *exec, const struct report *last)
         .program = exec->program,
         .why = exec->why,
         .spec = exec_spec(exec),
+        .limits = exec->limits,
         .used = exec->accounted ? &exec->used : NULL,
         .total = exec->total,
     };
@@ -272,6 +285,7 @@ int exec_start(struct connection *connection, uint32_t channel, const struct exe
         .number = ++server->exec_count,
         .channel = channel,
         .sandbox = decision->sandbox,
+        .limits = decision->limits,
         .record = *record,
         .report_fd = -1,
         .source = {.fd = -1},
@@ -281,8 +295,7 @@ int exec_start(struct connection *connection, uint32_t channel, const struct exe
     (void)snprintf(exec->program, sizeof exec->program, "%s", decision->argv[0]);
     link_exec(exec);
     if (plumbing_open(&p, err) < 0 ||
-        leaf_make(server, decision->login.tenant, exec_spec(exec), exec->record.id, &exec->leaf,
-                  err) < 0 ||
+        leaf_make(server, decision->login.tenant, exec, &exec->leaf, err) < 0 ||
         (exec->job = job_make(exec, decision->login.tenant, decision, &p, err)) == NULL ||
         watch(exec, &p, err) < 0 || job_submit(exec, err) < 0) {
         plumbing_close(&p);
@@ -294,11 +307,13 @@ int exec_start(struct connection *connection, uint32_t channel, const struct exe
                                           .allowed = 1,
                                           .exec_id = exec->record.id,
                                           .text = "",
+                                          .receipt = "",
                                           .idle_ms = exec_spec(exec)->idle_ms,
                                           .output_max = exec_spec(exec)->output}};
     int fds[] = {p.in[0], p.out[0], p.err[0]};
     connection_send(connection, &answer, fds, array_len(fds));
     plumbing_close(&p);
+    note_memory(exec);
     return 0;
 }
 

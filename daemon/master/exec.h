@@ -27,6 +27,7 @@ struct exec_record {
     char peer_host[IPC_HOST_MAX];
     uint16_t peer_port;
     uint64_t generation;
+    bool receipt; /* its client gets one */
 };
 
 struct exec {
@@ -39,6 +40,7 @@ struct exec {
     uint64_t number;
     uint32_t channel;
     size_t sandbox; /* index in the generation's policy */
+    struct exec_limits limits;
     struct exec_record record;
     struct spawn_job *job; /* what the spawner has not taken yet, or NULL */
     struct exec *next_waiting;

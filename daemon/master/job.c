@@ -120,6 +120,7 @@ struct spawn_job *job_make(struct exec *exec, const struct tenant *tenant,
         .req_spawn = {.exec = exec->number,
                       .tenant = (uint32_t)(tenant - exec->generation->policy->tenants),
                       .sandbox = (uint32_t)decision->sandbox,
+                      .memory = exec->limits.memory,
                       .argv = args,
                       .envp = env}};
     int *theirs[] = {&p->in[1], &p->out[1], &p->err[1], &p->report[1]};

@@ -1,6 +1,7 @@
 #include "leaf.h"
 
 #include "cleanup.h"
+#include "exec.h"
 #include "log.h"
 
 #include <errno.h>
@@ -83,12 +84,14 @@ static int make_named(struct server *server, const struct tenant *tenant,
     return 0;
 }
 
-int leaf_make(struct server *server, const struct tenant *tenant, const struct sandbox_spec *spec,
-              const char *exec_id, struct leaf **out, struct err *err)
+int leaf_make(struct server *server, const struct tenant *tenant, const struct exec *exec,
+              struct leaf **out, struct err *err)
 {
+    const struct sandbox_spec *spec = exec_spec(exec);
     struct cgroup_limits limits = spec->cgroup;
     limits.tasks = spec->tasks;
-    if (make_named(server, tenant, &limits, exec_id, out, err) < 0)
+    limits.memory = exec->limits.memory;
+    if (make_named(server, tenant, &limits, exec->record.id, out, err) < 0)
         return err_wrap(err, "cgroup of the exec");
     return 0;
 }

@@ -7,12 +7,12 @@
 #include "cgroups.h"
 
 /*
- * Makes the leaf of an exec, with the limits of its sandbox, in the node of its tenant, which is
- * made if need be. *out is NULL, and that is success, where the server has no cgroups. Returns 0,
- * or -1 with err and nothing left behind.
+ * Makes the leaf of an exec, with the limits that are in force for it, in the node of its tenant,
+ * which is made if need be. *out is NULL, and that is success, where the server has no cgroups.
+ * Returns 0, or -1 with err and nothing left behind.
  */
-int leaf_make(struct server *server, const struct tenant *tenant, const struct sandbox_spec *spec,
-              const char *exec_id, struct leaf **out, struct err *err);
+int leaf_make(struct server *server, const struct tenant *tenant, const struct exec *exec,
+              struct leaf **out, struct err *err);
 
 /*
  * Makes a leaf that nothing runs in. While it is there the node stays, and what ended execs have

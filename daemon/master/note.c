@@ -1,4 +1,6 @@
 #include "note.h"
+#include "cgroups.h"
+#include "client_wish.h"
 #include "generation.h"
 #include "log.h"
 #include "syscalls.h"
@@ -7,7 +9,7 @@
 
 enum { NOTES_MAX = 16 /* lines for one client; the worker's own bound is lower */ };
 
-static void tell_note(struct exec *exec, const char *line)
+static void tell_note(const struct exec *exec, const char *line)
 {
     if (exec->connection == NULL || exec->done)
         return;
@@ -32,6 +34,19 @@ void note_syscall(struct exec *exec, int nr)
         syscall_name(nr, call, sizeof call), profile->name, where, exec->record.id);
     log_line(LOG_LEVEL_INFO, "%s: system call %s was refused by seccomp profile \"%s\"%s",
              exec->record.id, call, profile->name, where);
+    tell_note(exec, line);
+}
+
+void note_memory(const struct exec *exec)
+{
+    char line[IPC_LINE_MAX];
+    if (!exec->limits.memory_is_clients ||
+        (exec->server->cgroups->limits.controllers & CGROUP_MEMORY) != 0)
+        return;
+    (void)snprintf(line, sizeof line,
+                   "postern: note: " WISH_MEMORY " is kept for the private memory of each process "
+                   "alone: this server gives commands no cgroup with a limit of memory [%s]",
+                   exec->record.id);
     tell_note(exec, line);
 }
 

@@ -80,7 +80,7 @@ static void on_time_over(struct loop_timer *timer)
 
 void terminate_when_time_is_over(struct exec *exec)
 {
-    uint64_t limit = exec_spec(exec)->time_ms;
+    uint64_t limit = exec->limits.time_ms;
     /* The timer is taken if it has to end already. */
     if (exec->terminating || limit == SPEC_INFINITY)
         return;

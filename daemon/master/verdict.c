@@ -1,4 +1,5 @@
 #include "verdict.h"
+#include "client_wish.h"
 #include "log.h"
 #include "syscalls.h"
 
@@ -132,8 +133,11 @@ static bool judge_ended(const struct verdict_facts *facts, struct outcome *out)
     case CAUSE_CLIENT_GONE:
         return false;
     case CAUSE_TIME:
-        settle(out, VERDICT_TIME, "the time limit of %s is over",
-               verdict_duration(spec->time_ms, limit, sizeof limit));
+        settle(out, VERDICT_TIME,
+               facts->limits.time_is_clients ? "the client's own time limit of %s (" WISH_TIME
+                                               ") is over"
+                                             : "the time limit of %s is over",
+               verdict_duration(facts->limits.time_ms, limit, sizeof limit));
         break;
     case CAUSE_IDLE:
         settle(out, VERDICT_IDLE, "no input or output for %s",
@@ -160,8 +164,11 @@ static bool judge_memory(const struct verdict_facts *facts, struct outcome *out)
     if (facts->used == NULL || facts->used->oom_kills == 0)
         return false;
     if (facts->used->memory_full > 0)
-        settle(out, VERDICT_MEMORY, "the command used more than memory = %s",
-               format_size(facts->spec->cgroup.memory, limit, sizeof limit));
+        settle(out, VERDICT_MEMORY,
+               facts->limits.memory_is_clients
+                   ? "the command used more than the client's own limit of %s (" WISH_MEMORY ")"
+                   : "the command used more than memory = %s",
+               format_size(facts->limits.memory, limit, sizeof limit));
     else if (facts->total.memory_full)
         settle(out, VERDICT_MEMORY,
                "the tenant's commands together used more than memory-total = %s",

@@ -5,6 +5,7 @@
 #define POSTERN_DAEMON_MASTER_VERDICT_H
 
 #include "cgroup.h"
+#include "decide.h"
 #include "report.h"
 #include "spec.h"
 
@@ -70,6 +71,7 @@ struct verdict_facts {
     const char *program;             /* argv[0] */
     const char *why;                 /* of CAUSE_LOGIN; else it is not looked at */
     const struct sandbox_spec *spec; /* its limits and the name of its seccomp profile */
+    struct exec_limits limits;       /* those that are in force instead of the spec's */
     const struct cgroup_usage *used; /* of its cgroup, or NULL: it had none */
     struct verdict_total total;
 };

@@ -44,6 +44,7 @@ static struct event *event_new(struct ask *ask)
         event->output_max = msg->ans_exec.output_max;
         copy_text(event->exec_id, sizeof event->exec_id, msg->ans_exec.exec_id);
         copy_text(event->text, sizeof event->text, msg->ans_exec.text);
+        copy_text(event->receipt, sizeof event->receipt, msg->ans_exec.receipt);
         for (size_t i = 0; i < array_len(event->fds); i++)
             event->fds[i] = ipc_take_fd(&ask->in, i);
         break;
@@ -59,6 +60,7 @@ static struct event *event_new(struct ask *ask)
         event->cut = msg->evt_exit.cut != 0;
         event->code = msg->evt_exit.code;
         copy_text(event->text, sizeof event->text, msg->evt_exit.text);
+        copy_text(event->receipt, sizeof event->receipt, msg->evt_exit.receipt);
         break;
     case MSG_EVT_CLOSE:
         copy_text(event->text, sizeof event->text, msg->evt_close.text);

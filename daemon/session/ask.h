@@ -28,7 +28,8 @@ struct event {
     uint64_t output_max;
     char exec_id[IPC_ID_MAX + 1];
     char text[IPC_LINE_MAX + 1];
-    int fds[3]; /* ANS_EXEC allowed: stdin, stdout, stderr; owned, else -1 */
+    char receipt[IPC_RECEIPT_MAX + 1]; /* EVT_EXIT; ANS_EXEC denied */
+    int fds[3];                        /* ANS_EXEC allowed: stdin, stdout, stderr; owned, else -1 */
 };
 
 /* Large: keep it static. */

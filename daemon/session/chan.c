@@ -125,6 +125,7 @@ void chan_free(struct channel *channel)
     pump_close(channel);
     env_list_free(&channel->env);
     free(channel->exit_text);
+    free(channel->receipt);
     free(channel);
 }
 
@@ -200,12 +201,15 @@ static void start_exec(struct channel *channel, struct event *event)
         say_no_terminal(channel, event->exec_id);
 }
 
-static void keep_exit_text(struct channel *channel, const char *text)
+static void keep_exit_text(struct channel *channel, const struct event *event)
 {
     channel->exited = true;
     free(steal_ptr(channel->exit_text));
-    if (text[0] != '\0')
-        channel->exit_text = strdup(text);
+    free(steal_ptr(channel->receipt));
+    if (event->text[0] != '\0')
+        channel->exit_text = strdup(event->text);
+    if (event->receipt[0] != '\0')
+        channel->receipt = strdup(event->receipt);
 }
 
 static void on_answer(struct channel *channel, struct event *event)
@@ -225,7 +229,7 @@ static void on_answer(struct channel *channel, struct event *event)
     }
     TELL(LOG_LEVEL_DEBUG, "ch %u: exec %s refused", channel->id, event->exec_id);
     pump_sink_input(channel);
-    keep_exit_text(channel, event->text);
+    keep_exit_text(channel, event);
     channel->code = event->code;
     channel->phase = CHANNEL_ENDING;
 }
@@ -237,7 +241,7 @@ static void on_exit_event(struct channel *channel, const struct event *event)
         return;
     /* Nothing reads any more; what was written comes first, then the end. */
     pump_sink_input(channel);
-    keep_exit_text(channel, event->text);
+    keep_exit_text(channel, event);
     channel->cut = event->cut;
     channel->signalled = event->signalled;
     channel->core = event->core;
@@ -310,15 +314,31 @@ static void release_ssh(struct channel *channel)
     channel->ssh = NULL;
 }
 
-/* True once all the command's output is on its way, with our last line after it. */
+/* What was carried is known here alone, and only now. */
+static void say_receipt(struct channel *channel)
+{
+    char line[IPC_RECEIPT_MAX + 128];
+    int n =
+        snprintf(line, sizeof line,
+                 "%s,\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64 ",\"bytes_err\":%" PRIu64 "}",
+                 channel->receipt, channel->input_bytes, channel->out.bytes, channel->err.bytes);
+    if (n > 0 && (size_t)n < sizeof line)
+        pump_note(channel, line);
+    free(steal_ptr(channel->receipt));
+}
+
+/* True once all the command's output is on its way, with our last lines after it. */
 static bool is_said(struct channel *channel)
 {
     if (!pump_is_drained(channel))
         return false;
-    if (channel->exit_text == NULL)
+    if (channel->exit_text == NULL && channel->receipt == NULL)
         return true;
-    pump_note(channel, channel->exit_text);
+    if (channel->exit_text != NULL)
+        pump_note(channel, channel->exit_text);
     free(steal_ptr(channel->exit_text));
+    if (channel->receipt != NULL)
+        say_receipt(channel);
     pump_notes(channel);
     return pump_is_drained(channel);
 }

@@ -26,9 +26,10 @@
 #include <stdint.h>
 
 enum {
-    CHUNK = 128 * 1024,    /* most that is moved per stream and turn */
-    NOTES_MAX = 16 * 1024, /* lines of ours that wait for the peer's window */
-    USER_KEPT_MAX = 1024,  /* of a user name, to see whether it changes */
+    CHUNK = 128 * 1024,               /* most that is moved per stream and turn */
+    NOTES_MAX = 16 * 1024,            /* lines of ours that wait for the peer's window */
+    NOTE_MAX = IPC_RECEIPT_MAX + 128, /* of one of them */
+    USER_KEPT_MAX = 1024,             /* of a user name, to see whether it changes */
 };
 
 /* A descriptor in the loop's epoll, edge-triggered: `ready` until it says EAGAIN. */
@@ -91,6 +92,7 @@ struct channel {
     bool signalled, core;
     uint32_t code;
     char *exit_text; /* owned; NULL when there is none or it is in notes */
+    char *receipt;   /* the same; without its end */
 };
 
 struct session {

@@ -243,7 +243,7 @@ bool pump_output(struct channel *channel, struct output *output, bool is_stderr)
 
 void pump_note(struct channel *channel, const char *text)
 {
-    char line[IPC_LINE_MAX + 3];
+    char line[NOTE_MAX + 3];
     bool mid_line = channel->notes.len == 0 && channel->mid_line;
     int n = snprintf(line, sizeof line, "%s%s\n", mid_line ? "\n" : "", text);
     if (n < 0 || (size_t)n >= sizeof line)

@@ -103,6 +103,8 @@ static int run_job(struct spawner *spawner, struct ipc_in *in, int *pidfd, int *
         .has_cgroup = req->cgroup,
         .cgroup = req->cgroup ? in->fds[4] : -1,
         .controllers = req->controllers,
+        .memory = req->memory,
+        .memory_total = tenant->total.memory,
         .tasks_total = tenant->total.tasks,
     };
     pid_t pid;

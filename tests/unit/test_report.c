@@ -23,6 +23,8 @@ static void assert_same(const struct report *a, const struct report *b)
     assert_int_equal(a->user_us, b->user_us);
     assert_int_equal(a->system_us, b->system_us);
     assert_int_equal(a->max_rss_kib, b->max_rss_kib);
+    assert_int_equal(a->read_bytes, b->read_bytes);
+    assert_int_equal(a->written_bytes, b->written_bytes);
 }
 
 static const struct report good[] = {
@@ -37,7 +39,9 @@ static const struct report good[] = {
      .syscall_nr = -1,
      .user_us = UINT64_MAX,
      .system_us = 1ULL << 40,
-     .max_rss_kib = 7},
+     .max_rss_kib = 7,
+     .read_bytes = 512,
+     .written_bytes = UINT64_MAX},
     {.type = REPORT_EXIT, .signalled = true, .code = SIGSYS, .syscall_nr = 272},
     {.type = REPORT_EXIT, .signalled = true, .code = 64, .core = true, .syscall_nr = -1},
 };

@@ -100,7 +100,8 @@ static void test_judge(void **state)
         struct verdict_facts facts = {.cause = cases[i].cause,
                                       .program = "ma\x1bke",
                                       .why = "login \"x\" is no longer accepted",
-                                      .spec = &spec};
+                                      .spec = &spec,
+                                      .limits = {.time_ms = spec.time_ms}};
         verdict_judge(cases[i].none ? NULL : &cases[i].last, &facts, &out);
         assert_string_equal(out.reason, cases[i].reason);
         assert_int_equal(out.verdict, cases[i].verdict);
@@ -186,6 +187,7 @@ static void test_memory(void **state)
             .cause = cases[i].cause,
             .program = "x",
             .spec = &spec,
+            .limits = {.time_ms = spec.time_ms, .memory = spec.cgroup.memory},
             .used = &cases[i].used,
             .total = {.memory = 3584ULL << 20, .memory_full = cases[i].total_full}};
         for (int dead = 0; dead < (cases[i].reason[0] != '\0' ? 2 : 1); dead++) {
@@ -195,6 +197,31 @@ static void test_memory(void **state)
             assert_string_equal(out.reason, cases[i].reason);
         }
     }
+}
+
+/* A limit that the client has set for itself is not blamed on the policy. */
+static void test_whose_limit(void **state)
+{
+    (void)state;
+    static const struct cgroup_usage used = {.oom_kills = 1, .memory_full = 1};
+    const struct sandbox_spec spec = {.time_ms = 3600000, .cgroup = {.memory = 2ULL << 30}};
+    struct verdict_facts facts = {.program = "x",
+                                  .spec = &spec,
+                                  .cause = CAUSE_TIME,
+                                  .limits = {.time_ms = 30000,
+                                             .memory = 512 << 20,
+                                             .time_is_clients = true,
+                                             .memory_is_clients = true}};
+    struct outcome out;
+    verdict_judge(NULL, &facts, &out);
+    assert_int_equal(out.code, 124);
+    assert_string_equal(out.reason, "the client's own time limit of 30s (POSTERN_TIME) is over");
+    facts.cause = CAUSE_NONE;
+    facts.used = &used;
+    verdict_judge(NULL, &facts, &out);
+    assert_int_equal(out.code, 137);
+    assert_string_equal(
+        out.reason, "the command used more than the client's own limit of 512M (POSTERN_MEMORY)");
 }
 
 static void test_tasks(void **state)
@@ -234,9 +261,10 @@ static void test_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_judge),      cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_named_call), cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_tasks),      cmocka_unit_test(test_words),
+        cmocka_unit_test(test_judge),       cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_named_call),  cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_whose_limit), cmocka_unit_test(test_tasks),
+        cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
