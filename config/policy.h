@@ -72,7 +72,9 @@ struct server_config {
     uint32_t max_startups;     /* unauthenticated at once; default 100 */
     uint32_t max_channels;     /* open at once per connection; default 256 */
     uid_t uid_first, uid_last; /* uid-range = FIRST-LAST; default 1879048192-2147483647 */
-    char *cgroup; /* directory of cgroup v2 to run in; NULL: the one that it was started in */
+    struct origin uid_range_at;
+    char *state_dir; /* what the server has to remember; default /var/lib/postern */
+    char *cgroup;    /* directory of cgroup v2 to run in; NULL: the one that it was started in */
     enum limits_mode limits;
     uid_t policy_owner; /* who besides root may own policy and key files; default 0 */
 };
@@ -145,7 +147,10 @@ struct tenant {
     struct origin origin;
     bool extended; /* other tenants begin with it */
     char *user;    /* login name, default: name */
+    char *run_as; /* user of this host that its commands run as; NULL: nobody's, a uid of its own */
     uid_t uid;
+    gid_t gid;             /* the same number as uid, or the primary group of run_as */
+    uint32_t project;      /* for quotas: a number like uid that no other tenant has, in any case */
     enum auth_method auth; /* default AUTH_PUBLICKEY; AUTH_NONE has its login for itself */
     struct policy_key *keys;
     size_t n_keys;
@@ -211,6 +216,13 @@ struct shown_section {
     size_t n_settings;
 };
 
+/* A uid that is a tenant's for good (uid_record.h). */
+struct uid_claim {
+    const char *name; /* the tenant's */
+    uid_t uid;
+    bool fixed; /* the policy names it; else it was found in uid-range */
+};
+
 struct strmap;
 
 struct policy {
@@ -226,8 +238,11 @@ struct policy {
     struct shown_section *shown; /* if policy_source.keep_settings: [server], and all tenants and
                                     sandboxes as they stand above */
     size_t n_shown;              /* 1 + n_tenants + n_sandboxes, or 0 */
-    struct str_list files;       /* every file that was read, owner of origin.file */
-    struct pool *pool;           /* owns all of the above */
+    struct uid_claim *claims;    /* uids that the record doesn't hold yet: to be written down
+                                    before anything runs with one of them */
+    size_t n_claims;
+    struct str_list files; /* every file that was read, owner of origin.file */
+    struct pool *pool;     /* owns all of the above */
 };
 
 enum diag_grade {
@@ -265,8 +280,9 @@ struct policy_host {
      * is an empty list. The same is asked of its owners. */
     int (*list_dir)(void *user, const char *path, const char *suffix, uid_t owner,
                     struct str_list *names, struct err *err);
-    /* The uid of a system user. Returns 0, or -1 with err. */
-    int (*find_user)(void *user, const char *name, uid_t *uid, struct err *err);
+    /* The uid of a system user, and its primary group unless `gid` is NULL. Returns 0, or -1 with
+     * err. */
+    int (*find_user)(void *user, const char *name, uid_t *uid, gid_t *gid, struct err *err);
     /* syscall_number() of sandbox/syscalls.h. */
     int (*syscall_number)(const char *name);
     /* SHA-256; returns 0, or -1. Kept by the policy for lookups, so it must not need `user`. */

@@ -78,7 +78,7 @@ int policy_review(const struct policy *policy, int64_t now, struct diags *diags)
     struct pool pool = {0};
     /* What one line says for many tenants comes first: of warnings there is a limit. */
     bool failed = review_rules(policy, diags) < 0 || review_sandboxes(policy, diags) < 0 ||
-                  review_tests(policy, &pool, diags) < 0;
+                  review_users(policy, diags) < 0 || review_tests(policy, &pool, diags) < 0;
     pool_free(&pool);
     for (size_t i = 0; i < policy->n_tenants; i++)
         review_tenant(&policy->tenants[i], diags);

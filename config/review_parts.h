@@ -9,6 +9,7 @@
 /* Each returns 0, or -1 if memory ran out. */
 int review_keys(const struct policy *policy, int64_t now, struct diags *diags);
 int review_rules(const struct policy *policy, struct diags *diags);
+int review_users(const struct policy *policy, struct diags *diags);
 int review_sandboxes(const struct policy *policy, struct diags *diags);
 
 /* For sorting: <0, 0 or >0. */

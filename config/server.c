@@ -52,17 +52,11 @@ static int set_text(struct loader *l, char **to, const char *value, struct err *
     return *to == NULL ? err_no_memory(err) : 0;
 }
 
-/* The system's own accounts may begin with '_'. */
-static int check_account(const char *value, struct err *err)
-{
-    return value_name(value[0] == '_' ? value + 1 : value, err);
-}
-
 static int set_user(struct loader *l, void *target, const struct origin *at, const char *value,
                     struct err *err)
 {
     (void)at;
-    if (check_account(value, err) < 0)
+    if (value_account(value, err) < 0)
         return -1;
     return set_text(l, &((struct server_config *)target)->user, value, err);
 }
@@ -109,9 +103,18 @@ static int set_uid_range(struct loader *l, void *target, const struct origin *at
                          struct err *err)
 {
     (void)l;
-    (void)at;
     struct server_config *s = target;
+    s->uid_range_at = *at;
     return value_uid_range(value, &s->uid_first, &s->uid_last, err);
+}
+
+static int set_state_dir(struct loader *l, void *target, const struct origin *at, const char *value,
+                         struct err *err)
+{
+    (void)at;
+    if (value_path(value, err) < 0)
+        return -1;
+    return set_text(l, &((struct server_config *)target)->state_dir, value, err);
 }
 
 static int set_cgroup(struct loader *l, void *target, const struct origin *at, const char *value,
@@ -131,9 +134,9 @@ static int set_policy_owner(struct loader *l, void *target, const struct origin 
     *owner = 0;
     if (strcmp(value, "root") == 0)
         return 0;
-    if (check_account(value, err) < 0)
+    if (value_account(value, err) < 0)
         return -1;
-    return l->host->find_user(l->host->user, value, owner, err);
+    return l->host->find_user(l->host->user, value, owner, NULL, err);
 }
 
 static const char *const limits_modes[] = {
@@ -167,6 +170,7 @@ static const struct schema_key server_keys[] = {
     {KEY("limits", KEY_SINGLE, "required"), .parse = schema_choice, AT(limits),
      .choices = limits_modes},
     {KEY("uid-range", KEY_SINGLE, "1879048192-2147483647"), .set = set_uid_range},
+    {KEY("state-dir", KEY_SINGLE, "/var/lib/postern"), .set = set_state_dir},
 };
 _Static_assert(array_len(server_keys) <= SCHEMA_KEYS_MAX, "schema_apply() counts on it");
 

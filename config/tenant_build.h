@@ -23,6 +23,7 @@ struct tenant_build {
     struct origin auth_at;
     bool has_uid; /* uid = was given here; not inherited */
     struct origin uid_at;
+    struct origin run_as_at; /* of t.run_as, if that isn't NULL */
     /* Of this section alone; they take the place of inherited ones with the same name. */
     struct str_list own_env;
     struct subsystem *own_subsystems;
@@ -54,8 +55,9 @@ int tenant_merge_subsystems(struct loader *l, struct tenant_build *b);
 int tenant_keys_load(struct loader *l, struct tenant_build *builds, size_t n);
 
 /*
- * Gives every tenant a uid of its own: the one it asks for, or a place in uid-range that follows
- * from its name. `builds` are in the order of their names. -1: no memory.
+ * Gives every tenant its uid: the one it asks for, that of the user it runs as, the one that the
+ * record holds for it, or else a free one of uid-range, at a place that follows from its name; the
+ * record's new lines are policy.claims. `builds` are in the order of their names. -1: no memory.
  */
 int uids_assign(struct loader *l, struct tenant_build *builds, size_t n);
 

@@ -36,6 +36,20 @@ static int set_uid(struct loader *l, void *target, const struct origin *at, cons
     return 0;
 }
 
+static int set_run_as(struct loader *l, void *target, const struct origin *at, const char *value,
+                      struct err *err)
+{
+    struct tenant_build *b = target;
+    b->run_as_at = *at;
+    b->t.run_as = NULL;
+    if (strcmp(value, "auto") == 0)
+        return 0;
+    if (value_account(value, err) < 0)
+        return -1;
+    b->t.run_as = pool_strdup(l->pool, value);
+    return b->t.run_as == NULL ? err_no_memory(err) : 0;
+}
+
 static int set_auth(struct loader *l, void *target, const struct origin *at, const char *value,
                     struct err *err)
 {
@@ -122,6 +136,7 @@ static const struct schema_key tenant_keys[] = {
     {KEY("extends", KEY_EXTENDS, NULL)},
     {KEY("user", KEY_SINGLE, NULL), .set = set_user},
     {KEY("uid", KEY_SINGLE, NULL), .set = set_uid, .personal = true},
+    {KEY("run-as", KEY_SINGLE, "auto"), .set = set_run_as},
 
     {KEY("auth", KEY_SINGLE, "publickey"), .set = set_auth},
     {KEY("keys", KEY_LIST, NULL), .set = set_keys},
@@ -152,7 +167,7 @@ static const struct schema_key tenant_keys[] = {
 };
 _Static_assert(array_len(tenant_keys) <= SCHEMA_KEYS_MAX, "schema_apply() counts on it");
 
-enum { OWN_KEYS = 3 }; /* extends, user and uid */
+enum { OWN_KEYS = 4 }; /* extends, user, uid and run-as */
 
 const struct schema tenant_schema = {.type = "tenant",
                                      .naming = SECTION_NAMED,

@@ -74,6 +74,15 @@ static void check_auth(struct loader *l, const struct tenant_build *b)
                  b->t.name, b->key_refs[0].origin.file, b->key_refs[0].origin.line);
 }
 
+static void check_user(struct loader *l, const struct tenant_build *b)
+{
+    if (b->has_uid && b->t.run_as != NULL)
+        diag_add(l->diags, b->uid_at.file, b->uid_at.line,
+                 "'run-as = auto' takes an inherited one back",
+                 "tenant '%s' has both 'uid' and 'run-as = %s' (%s:%u)", b->t.name, b->t.run_as,
+                 b->run_as_at.file, b->run_as_at.line);
+}
+
 static void check_from(struct loader *l, const struct tenant *t)
 {
     const char *problem = address_list_problem(&t->from);
@@ -116,6 +125,7 @@ static int build_tenant(struct loader *l, const struct tenant_build *defaults,
         return -1;
     check_rules(l, b);
     check_auth(l, b);
+    check_user(l, b);
     check_from(l, &b->t);
     find_sandbox(l, b);
     return 0;

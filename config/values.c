@@ -309,6 +309,11 @@ int value_name(const char *s, struct err *err)
     return 0;
 }
 
+int value_account(const char *s, struct err *err)
+{
+    return value_name(s[0] == '_' ? s + 1 : s, err);
+}
+
 bool is_env_name(const char *s, size_t len)
 {
     if (len == 0 || len > ENV_NAME_MAX || is_digit(s[0]))

@@ -56,6 +56,9 @@ int value_uid_range(const char *s, uint32_t *first, uint32_t *last, struct err *
 int value_name(const char *s, struct err *err);
 bool is_name(const char *s, size_t len);
 
+/* A user of this host: the same, but '_' may come first. */
+int value_account(const char *s, struct err *err);
+
 /* An absolute path without empty, "." or ".." components, at most 4095 bytes. */
 int value_path(const char *s, struct err *err);
 

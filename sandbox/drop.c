@@ -64,12 +64,12 @@ int drop_capabilities(void)
     return capabilities_set(data);
 }
 
-static bool has_ids(uid_t id)
+static bool has_ids(uid_t uid, gid_t gid)
 {
     uid_t ruid, euid, suid;
     gid_t rgid, egid, sgid;
     return getresuid(&ruid, &euid, &suid) == 0 && getresgid(&rgid, &egid, &sgid) == 0 &&
-           ruid == id && euid == id && suid == id && rgid == id && egid == id && sgid == id;
+           ruid == uid && euid == uid && suid == uid && rgid == gid && egid == gid && sgid == gid;
 }
 
 static bool has_capabilities(void)
@@ -92,17 +92,17 @@ static bool can_return(void)
            setresgid(0, 0, 0) == 0 || setgid(0) == 0 || setegid(0) == 0 || setgroups(1, &root) == 0;
 }
 
-int drop_ids(uid_t id)
+int drop_ids(uid_t uid, gid_t gid)
 {
-    if (id == 0 || id == (uid_t)-1)
+    if (uid == 0 || uid == (uid_t)-1 || gid == 0 || gid == (gid_t)-1)
         return fail(EINVAL);
     /* Groups first: without root it could no longer be done; the uid last, for the same reason. */
-    if (setgroups(0, NULL) < 0 || setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0)
+    if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
         return -1;
     struct __user_cap_data_struct none[CAP_WORDS] = {{0}};
     if (capabilities_set(none) < 0)
         return -1;
-    if (!has_ids(id) || getgroups(0, NULL) != 0 || has_capabilities() || can_return())
+    if (!has_ids(uid, gid) || getgroups(0, NULL) != 0 || has_capabilities() || can_return())
         return fail(EPROTO);
     return 0;
 }

@@ -22,10 +22,10 @@ void drop_bounding_early(void);
 int drop_capabilities(void);
 
 /*
- * No groups, gid, uid (the same number for both), and with the uid every capability. Then tries to
- * get each of them back.
+ * No groups, gid, uid, and with the uid every capability; neither may be root's. Then tries to get
+ * each of them back.
  */
-int drop_ids(uid_t id);
+int drop_ids(uid_t uid, gid_t gid);
 
 /* Sets no_new_privs and reads it back. */
 int drop_new_privileges(void);

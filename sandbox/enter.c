@@ -123,12 +123,12 @@ static int mount_tmpfs(const char *where, unsigned long flags, const char *optio
     return mount("postern", where, "tmpfs", MS_NOSUID | MS_NODEV | flags, options);
 }
 
-static int format_scratch(char *buf, size_t len, uint64_t size, uid_t owner)
+static int format_scratch(char *buf, size_t len, uint64_t size, const struct sandbox_job *job)
 {
     /* To tmpfs, size=0 is "no limit". */
     int n = snprintf(buf, len, "size=%llu,nr_inodes=%llu,mode=0700,uid=%u,gid=%u",
                      (unsigned long long)(size == SPEC_INFINITY ? 0 : size),
-                     (unsigned long long)tree_inodes(size), owner, owner);
+                     (unsigned long long)tree_inodes(size), job->uid, job->gid);
     return n > 0 && (size_t)n < len ? 0 : fail(ENAMETOOLONG);
 }
 
@@ -142,12 +142,12 @@ static int attach_workspace(const struct sandbox_spec *spec)
     return close(WORKER_WORKSPACE_FD);
 }
 
-static int mount_private(const struct sandbox_spec *spec, uid_t owner)
+static int mount_private(const struct sandbox_spec *spec, const struct sandbox_job *job)
 {
     enum { SHM_SIZE = 64 << 20 };
     char tmp[128], shm[128];
-    if (format_scratch(tmp, sizeof tmp, spec->tmp_size, owner) < 0 ||
-        format_scratch(shm, sizeof shm, SHM_SIZE, owner) < 0)
+    if (format_scratch(tmp, sizeof tmp, spec->tmp_size, job) < 0 ||
+        format_scratch(shm, sizeof shm, SHM_SIZE, job) < 0)
         return -1;
     /* proc before /run, which covers the masks. */
     if (mount_proc() < 0 || mount_tmpfs("/tmp", 0, tmp) < 0 ||
@@ -173,13 +173,15 @@ static int write_file(const char *path, const char *text, int len)
 }
 
 /* The template's /etc/passwd and /etc/group lead here. */
-static int write_identity(const char *name, uid_t id, const char *home)
+static int write_identity(const struct sandbox_job *job, const char *home)
 {
     char passwd[512], group[320];
+    const char *name = job->user_name;
     if (!is_user_name(name))
         return fail(EINVAL);
-    int n_passwd = snprintf(passwd, sizeof passwd, "%s:x:%u:%u::%s:/bin/sh\n", name, id, id, home);
-    int n_group = snprintf(group, sizeof group, "%s:x:%u:\n", name, id);
+    int n_passwd =
+        snprintf(passwd, sizeof passwd, "%s:x:%u:%u::%s:/bin/sh\n", name, job->uid, job->gid, home);
+    int n_group = snprintf(group, sizeof group, "%s:x:%u:\n", name, job->gid);
     if (n_passwd < 0 || (size_t)n_passwd >= sizeof passwd || n_group < 0 ||
         (size_t)n_group >= sizeof group)
         return fail(ENAMETOOLONG);
@@ -292,12 +294,12 @@ int enter(const struct sandbox_template *tpl, const struct sandbox_job *job,
     /* What needs root comes first, what builds before what confines. The mount namespace is a copy
      * of the template's, so all that is mounted here ends with this exec. */
     *stage = STAGE_MOUNT;
-    if (mount_private(tpl->spec, job->uid) < 0)
+    if (mount_private(tpl->spec, job) < 0)
         return -1;
 
     /* On the new /run, which is made read-only when they are written. */
     *stage = STAGE_IDENTITY;
-    if (write_identity(job->user_name, job->uid, SPEC_HOME(tpl->spec)) < 0)
+    if (write_identity(job, SPEC_HOME(tpl->spec)) < 0)
         return -1;
 
     *stage = STAGE_NETWORK;
@@ -321,7 +323,7 @@ int enter(const struct sandbox_template *tpl, const struct sandbox_job *job,
         return -1;
 
     *stage = STAGE_IDS;
-    if (drop_ids(job->uid) < 0 || chdir(SPEC_HOME(tpl->spec)) < 0)
+    if (drop_ids(job->uid, job->gid) < 0 || chdir(SPEC_HOME(tpl->spec)) < 0)
         return -1;
 
     /* A change of uid resets both the dumpable flag and the parent-death signal: they come after.

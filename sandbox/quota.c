@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 
 /* <sys/quota.h> and <linux/quota.h> don't get along. */
-static int control(int fd, unsigned command, uid_t id, void *arg)
+static int control(int fd, unsigned command, uint32_t id, void *arg)
 {
     return (int)syscall(SYS_quotactl_fd, fd, QCMD(command, PRJQUOTA), id, arg);
 }
@@ -29,7 +29,7 @@ int quota_check(int dir, struct err *err)
                    "kept: mount it with the option prjquota, or leave workspace-size out");
 }
 
-static int join_project(int fd, uid_t id)
+static int join_project(int fd, uint32_t id)
 {
     struct fsxattr attr;
     if (ioctl(fd, FS_IOC_FSGETXATTR, &attr) < 0)
@@ -41,7 +41,7 @@ static int join_project(int fd, uid_t id)
     return ioctl(fd, FS_IOC_FSSETXATTR, &attr);
 }
 
-static bool is_in_project(int fd, uid_t id)
+static bool is_in_project(int fd, uint32_t id)
 {
     struct fsxattr attr;
     return ioctl(fd, FS_IOC_FSGETXATTR, &attr) == 0 && attr.fsx_projid == id;
@@ -65,7 +65,7 @@ static bool is_empty(int dir)
 
 /* What was made before belongs to no project, and neither will what is made in directories there.
  */
-static int check_older(int fd, uid_t id, struct err *err)
+static int check_older(int fd, uint32_t id, struct err *err)
 {
     if (is_in_project(fd, id) || is_empty(fd))
         return 0;
@@ -75,7 +75,7 @@ static int check_older(int fd, uid_t id, struct err *err)
                    id);
 }
 
-int quota_set(int dir, uid_t id, uint64_t bytes, uint64_t files, struct err *err)
+int quota_set(int dir, uint32_t id, uint64_t bytes, uint64_t files, struct err *err)
 {
     bool limited = bytes != SPEC_INFINITY;
     cleanup_fd int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -30,7 +30,9 @@ struct sandbox_job {
     const char *const *argv; /* argv[0] is looked up in PATH of envp when it has no slash */
     const char *const *envp; /* complete; nothing is added */
     const char *user_name;   /* for passwd, group; never a path */
-    uid_t uid;               /* gid is the same number */
+    uid_t uid;               /* not root's, nor is gid */
+    gid_t gid;               /* and no other groups */
+    uint32_t project;        /* that quotas of a kept workspace are counted by */
     int stdio[3];            /* borrowed; become fds 0, 1 and 2 of the command */
     int report_fd;           /* borrowed; SOCK_SEQPACKET end for report.h messages */
     int shared;              /* borrowed; WORKSPACE_CONNECTION: from sandbox_share() */
@@ -56,7 +58,8 @@ void sandbox_template_free(struct sandbox_template *tpl);
  * caller's) is closed and the last job in it has ended. The caller ends up in the host's mount
  * namespace. Returns 0, or -1 with err.
  */
-int sandbox_share(const struct sandbox_template *tpl, uid_t owner, int *fd, struct err *err);
+int sandbox_share(const struct sandbox_template *tpl, uid_t owner, gid_t group, int *fd,
+                  struct err *err);
 
 /*
  * Starts the worker, pid 1 of a new sandbox, which enters it and runs the job; how it went is told

@@ -214,15 +214,16 @@ uint64_t tree_inodes(uint64_t size)
     return inodes < least ? least : inodes > most ? most : inodes;
 }
 
-int tree_scratch(uint64_t size, uid_t owner, int *fd, struct err *err)
+int tree_scratch(uint64_t size, uid_t owner, gid_t group, int *fd, struct err *err)
 {
-    char bytes[32], inodes[32], id[32];
+    char bytes[32], inodes[32], uid[32], gid[32];
     /* To tmpfs, size=0 is "no limit". */
     (void)snprintf(bytes, sizeof bytes, "%" PRIu64, size == SPEC_INFINITY ? 0 : size);
     (void)snprintf(inodes, sizeof inodes, "%" PRIu64, tree_inodes(size));
-    (void)snprintf(id, sizeof id, "%u", owner);
+    (void)snprintf(uid, sizeof uid, "%u", owner);
+    (void)snprintf(gid, sizeof gid, "%u", group);
     const struct option options[] = {
-        {"size", bytes}, {"nr_inodes", inodes}, {"mode", "0700"}, {"uid", id}, {"gid", id}};
+        {"size", bytes}, {"nr_inodes", inodes}, {"mode", "0700"}, {"uid", uid}, {"gid", gid}};
     return make_tmpfs(options, array_len(options), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, fd, err);
 }
 

@@ -54,7 +54,7 @@ int tree_tmpfs(const char *size, uint64_t attr, int *fd, struct err *err);
 
 /* One for a tenant: mode 0700, its own, nosuid and nodev, of at most `size` bytes (SPEC_INFINITY:
  * any) and tree_inodes(size) files. */
-int tree_scratch(uint64_t size, uid_t owner, int *fd, struct err *err);
+int tree_scratch(uint64_t size, uid_t owner, gid_t group, int *fd, struct err *err);
 
 /* How many files may be in so many bytes. They cost kernel memory that the size doesn't count. */
 uint64_t tree_inodes(uint64_t size);

@@ -80,20 +80,23 @@ static int enter_host(const struct sandbox_template *tpl, struct err *err)
 struct share {
     uint64_t size;
     uid_t owner;
+    gid_t group;
 };
 
 static int build_share(void *arg, struct err *err)
 {
     const struct share *share = arg;
     cleanup_fd int root = -1;
-    if (tree_scratch(share->size, share->owner, &root, err) < 0 || mntns_cover(root, err) < 0)
+    if (tree_scratch(share->size, share->owner, share->group, &root, err) < 0 ||
+        mntns_cover(root, err) < 0)
         return -1;
     return mntns_pivot(root, err);
 }
 
-int sandbox_share(const struct sandbox_template *tpl, uid_t owner, int *fd, struct err *err)
+int sandbox_share(const struct sandbox_template *tpl, uid_t owner, gid_t group, int *fd,
+                  struct err *err)
 {
-    struct share share = {.size = tpl->spec->workspace_size, .owner = owner};
+    struct share share = {.size = tpl->spec->workspace_size, .owner = owner, .group = group};
     *fd = -1;
     if (enter_host(tpl, err) < 0 || mntns_make(build_share, &share, fd, err) < 0)
         return err_wrap(err, "sandbox '%s': workspace", tpl->spec->name);
@@ -135,14 +138,14 @@ static int open_shared(const struct sandbox_job *job, int *tree, struct err *err
 }
 
 /* Under its name appears only what is complete; the other name can only be left from a crash. */
-static int make_kept(int in, const char *name, uid_t owner, struct err *err)
+static int make_kept(int in, const char *name, const struct sandbox_job *job, struct err *err)
 {
     char fresh[NAME_MAX + 8];
     int n = snprintf(fresh, sizeof fresh, ".new-%s", name);
     if (n < 0 || (size_t)n >= sizeof fresh)
         return err_set(err, ENAMETOOLONG, "%s", name);
     if ((mkdirat(in, fresh, 0700) < 0 && errno != EEXIST) ||
-        fchownat(in, fresh, owner, owner, AT_SYMLINK_NOFOLLOW) < 0 ||
+        fchownat(in, fresh, job->uid, job->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
         renameat2(in, fresh, in, name, RENAME_NOREPLACE) < 0) {
         int num = errno;
         /* The spawner of another generation may have been faster. */
@@ -152,7 +155,8 @@ static int make_kept(int in, const char *name, uid_t owner, struct err *err)
     return 0;
 }
 
-static int open_kept_dir(int in, const char *name, uid_t owner, int *fd, struct err *err)
+static int open_kept_dir(int in, const char *name, const struct sandbox_job *job, int *fd,
+                         struct err *err)
 {
     enum { TRIES = 3 };
     struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
@@ -163,7 +167,7 @@ static int open_kept_dir(int in, const char *name, uid_t owner, int *fd, struct 
             return 0;
         if (errno != ENOENT)
             return err_set(err, errno, "%s", name);
-        if (make_kept(in, name, owner, err) < 0)
+        if (make_kept(in, name, job, err) < 0)
             return -1;
     }
     return err_set(err, ENOENT, "%s", name);
@@ -179,9 +183,10 @@ static int open_kept(const struct sandbox_template *tpl, const struct sandbox_jo
     bool is_dir = false;
     if (enter_host(tpl, err) < 0 || split_path(spec->workspace_path, dir, &leaf, err) < 0 ||
         expand(leaf, job->user_name, name, sizeof name, err) < 0 ||
-        open_kept_dir(tpl->kept_in, name, job->uid, &fd, err) < 0 ||
+        open_kept_dir(tpl->kept_in, name, job, &fd, err) < 0 ||
         check_owner(fd, name, job->uid, err) < 0 ||
-        quota_set(fd, job->uid, spec->workspace_size, tree_inodes(spec->workspace_size), err) < 0)
+        quota_set(fd, job->project, spec->workspace_size, tree_inodes(spec->workspace_size), err) <
+            0)
         return -1;
     return tree_clone_fd(fd, name, TREE_WRITE, tree, &is_dir, err);
 }
@@ -193,7 +198,7 @@ static int open_by_kind(const struct sandbox_template *tpl, const struct sandbox
     case WORKSPACE_NONE:
         return 0;
     case WORKSPACE_EXEC:
-        return tree_scratch(tpl->spec->workspace_size, job->uid, tree, err);
+        return tree_scratch(tpl->spec->workspace_size, job->uid, job->gid, tree, err);
     case WORKSPACE_CONNECTION:
         return open_shared(job, tree, err);
     case WORKSPACE_KEPT:

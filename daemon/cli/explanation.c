@@ -80,7 +80,9 @@ static void print_rules(const struct explanation *e)
     const struct decision *d = e->decision;
     const struct tenant *t = tenant_of(e);
     if (t != NULL)
-        printf("tenant    %s (%s), uid %u\n", t->name, place(&t->origin), t->uid);
+        printf("tenant    %s (%s), uid %u%s%s%s\n", t->name, place(&t->origin), t->uid,
+               t->run_as != NULL ? " (" : "", t->run_as != NULL ? t->run_as : "",
+               t->run_as != NULL ? ")" : "");
     for (size_t i = 0; i < d->n_tried; i++) {
         printf("tried     %s: %s\n", place(&d->tried[i].origin), shown(d->tried[i].rule));
         printf("          %s\n", d->tried[i].why);
@@ -199,6 +201,8 @@ static void put_tenant(json_t *doc, const struct tenant *t)
     json_t *object = json_object();
     doc_text(object, "name", t->name);
     doc_uint(object, "uid", t->uid);
+    doc_uint(object, "gid", t->gid);
+    doc_text(object, "run_as", t->run_as);
     doc_place(object, t->origin.file, t->origin.line);
     doc_put(doc, "tenant", object);
 }

@@ -125,7 +125,7 @@ static int list_dir(void *user, const char *path, const char *suffix, uid_t owne
     return rc;
 }
 
-static int find_user(void *user, const char *name, uid_t *uid, struct err *err)
+static int find_user(void *user, const char *name, uid_t *uid, gid_t *gid, struct err *err)
 {
     (void)user;
     char buf[16384];
@@ -137,6 +137,8 @@ static int find_user(void *user, const char *name, uid_t *uid, struct err *err)
     if (found == NULL)
         return err_set(err, 0, "there is no user '%s' on this host", name);
     *uid = found->pw_uid;
+    if (gid != NULL)
+        *gid = found->pw_gid;
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "share.h"
 #include "reload.h"
 #include "spawner.h"
+#include "uid_file.h"
 #include "zygote.h"
 
 #include <errno.h>
@@ -199,19 +200,31 @@ static void make_current(struct generation *generation)
     server_check_ready(server);
 }
 
-static void refuse_next(struct generation *generation, const char *why)
+static void refuse_next(struct generation *generation, const struct err *err)
 {
     struct server *server = generation->server;
     server->next = NULL;
-    if (server->current == NULL) {
-        struct err err = {0};
-        err_set(&err, 0, "spawner: %s", why);
-        err.code = EX_OSERR;
-        server_start_failed(server, &err);
-    } else {
-        generation_refused(server, generation->number, 0, why);
-    }
+    if (server->current == NULL)
+        server_start_failed(server, err);
+    else
+        generation_refused(server, generation->number, 0, err->text);
     generation_unref(generation);
+}
+
+/* Only here, when nothing else can refuse it: what is written down stays taken. */
+static void accept_next(struct generation *generation)
+{
+    struct server *server = generation->server;
+    struct err err = {0};
+    if (uid_file_add(generation->policy, &err) == 0) {
+        make_current(generation);
+        return;
+    }
+    refuse_next(generation, &err);
+    /* Another policy came before it; does nothing at a start, where there is another one to make.
+     */
+    if (err.num == EAGAIN)
+        reload_start(server);
 }
 
 static void on_respawn(struct loop_timer *timer)
@@ -237,7 +250,10 @@ static void spawner_lost(struct generation *generation, const char *why)
 {
     drop_spawner(generation);
     if (generation->state == GENERATION_NEXT) {
-        refuse_next(generation, why);
+        struct err err = {0};
+        err_set(&err, 0, "spawner: %s", why);
+        err.code = EX_OSERR;
+        refuse_next(generation, &err);
         return;
     }
     if (generation->state == GENERATION_RETIRED) {
@@ -295,7 +311,7 @@ static void on_spawner_ready(struct generation *generation)
     generation->ready = true;
     loop_disarm(generation->server->loop, &generation->answer_timer);
     if (generation->state == GENERATION_NEXT)
-        make_current(generation);
+        accept_next(generation);
     job_send_waiting(generation);
 }
 

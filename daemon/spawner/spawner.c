@@ -58,12 +58,12 @@ static int build_templates(struct spawner *spawner, struct err *err)
  * What the execs of a connection share is made for the first of them. The master keeps it, so that
  * it outlives this process and ends with the connection; it asks for one at a time.
  */
-static int make_share(const struct sandbox_template *tpl, const struct ipc_in *in, uid_t owner,
-                      int *shared, struct err *err)
+static int make_share(const struct sandbox_template *tpl, const struct ipc_in *in,
+                      const struct tenant *tenant, int *shared, struct err *err)
 {
     if (tpl->spec->workspace != WORKSPACE_CONNECTION || in->msg.req_spawn.shared)
         return 0;
-    return sandbox_share(tpl, owner, shared, err);
+    return sandbox_share(tpl, tenant->uid, tenant->gid, shared, err);
 }
 
 /* Runs one REQ_SPAWN; on success *pidfd, and *shared if it was made, are the caller's. */
@@ -90,13 +90,15 @@ static int run_job(struct spawner *spawner, struct ipc_in *in, int *pidfd, int *
     const struct tenant *tenant = &policy->tenants[req->tenant];
     const struct sandbox_template *tpl = &spawner->templates[req->sandbox];
     cleanup_fd int made = -1;
-    if (make_share(tpl, in, tenant->uid, &made, err) < 0)
+    if (make_share(tpl, in, tenant, &made, err) < 0)
         return -1;
     struct sandbox_job job = {
         .argv = argv,
         .envp = envp,
         .user_name = tenant->name,
         .uid = tenant->uid,
+        .gid = tenant->gid,
+        .project = tenant->project,
         .stdio = {in->fds[0], in->fds[1], in->fds[2]},
         .report_fd = in->fds[3],
         .shared = req->shared ? in->fds[in->n_fds - 1] : made,

@@ -107,6 +107,8 @@ static void refuses_bad_names(void)
                                         .envp = envp,
                                         .user_name = names[i],
                                         .uid = TEST_UID,
+                                        .gid = TEST_GID,
+                                        .project = TEST_PROJECT,
                                         .stdio = {0, 1, 2},
                                         .report_fd = report[1]};
         struct err err;

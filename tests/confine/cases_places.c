@@ -75,7 +75,7 @@ static void writes_where_it_may(void)
                        "cd /srv/w && mkdir a b && echo x > a/f && mv a/f b/g && ln b/g b/h && "
                        "ln -s /etc/shadow link && chmod 4755 b/g && rmdir a");
     struct stat st = places_look("w/b/g");
-    CHECK(st.st_uid == TEST_UID && st.st_gid == TEST_UID && st.st_size == 2 && st.st_nlink == 2);
+    CHECK(st.st_uid == TEST_UID && st.st_gid == TEST_GID && st.st_size == 2 && st.st_nlink == 2);
     places_expect_done(&tpl,
                        "echo two >> /srv/log && [ \"$(wc -l < /srv/log)\" = 2 ] && : > /srv/log");
     CHECK_INT(places_look("w-file").st_size, 0);
@@ -312,7 +312,7 @@ static void holds_every_property_with_all(void)
     struct sandbox_template tpl = harness_prepare(&spec);
     cleanup_fd int share = -1;
     struct err err;
-    CHECK(sandbox_share(&tpl, TEST_UID, &share, &err) == 0);
+    CHECK(sandbox_share(&tpl, TEST_UID, TEST_GID, &share, &err) == 0);
     harness_share(share);
     /* The root's own, though empty, and a network of its own. */
     static const char *const own[] = {"no-home", "no-var-lib", "interfaces", "reach-host"};

@@ -73,8 +73,8 @@ static void shares_a_workspace(void)
     struct sandbox_template tpl = harness_prepare(&spec), later = harness_prepare(&later_spec);
     struct err err;
     cleanup_fd int first = -1, second = -1;
-    CHECK(sandbox_share(&tpl, TEST_UID, &first, &err) == 0);
-    CHECK(sandbox_share(&tpl, TEST_UID, &second, &err) == 0);
+    CHECK(sandbox_share(&tpl, TEST_UID, TEST_GID, &first, &err) == 0);
+    CHECK(sandbox_share(&tpl, TEST_UID, TEST_GID, &second, &err) == 0);
     CHECK((fcntl(first, F_GETFD) & FD_CLOEXEC) != 0);
     harness_share(first);
     places_expect_output(&tpl, "pwd; ls -A; echo one > file", "/workspace\n");
@@ -111,7 +111,7 @@ static void wipes_a_shared_workspace(void)
     struct sandbox_template tpl = harness_prepare(&spec);
     struct err err;
     int share = -1;
-    CHECK(sandbox_share(&tpl, TEST_UID, &share, &err) == 0);
+    CHECK(sandbox_share(&tpl, TEST_UID, TEST_GID, &share, &err) == 0);
     cleanup_fd int watch = watch_share(share);
     harness_share(share);
     places_expect_done(&tpl, nasty);
@@ -140,7 +140,7 @@ static void holds_up_no_file_system(void)
     struct sandbox_template tpl = harness_prepare(&spec);
     cleanup_fd int share = -1;
     struct err err;
-    CHECK(sandbox_share(&tpl, TEST_UID, &share, &err) == 0);
+    CHECK(sandbox_share(&tpl, TEST_UID, TEST_GID, &share, &err) == 0);
     CHECK(umount2(place, 0) == 0);
     CHECK(is_gone(watch, PATIENCE_MS));
     sandbox_template_free(&tpl);
@@ -152,7 +152,7 @@ static void refuses_foreign_shares(void)
     struct sandbox_template tpl = harness_prepare(&spec);
     cleanup_fd int theirs = -1, host = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
     struct err err;
-    CHECK(sandbox_share(&tpl, OTHER_UID, &theirs, &err) == 0);
+    CHECK(sandbox_share(&tpl, OTHER_UID, OTHER_UID, &theirs, &err) == 0);
     cleanup_fd int watch = watch_share(theirs);
     harness_share(theirs);
     places_expect_not_started(&tpl, "it belongs to uid 1879050124, not to the tenant");
@@ -178,7 +178,7 @@ static void keeps_a_workspace(void)
     places_expect_output(&tpl, "pwd; ls -A; echo one > file", "/workspace\n");
     struct stat st = places_look("kept/of-acme");
     CHECK(S_ISDIR(st.st_mode) && (st.st_mode & 07777) == 0700);
-    CHECK(st.st_uid == TEST_UID && st.st_gid == TEST_UID);
+    CHECK(st.st_uid == TEST_UID && st.st_gid == TEST_GID);
     CHECK_INT(places_look("kept/of-acme/file").st_uid, TEST_UID);
     /* What the tenant does to its own directory is its own affair. */
     places_expect_output(&tpl, "cat file; chmod 0 /workspace; touch new 2>/dev/null || echo no",
@@ -301,7 +301,7 @@ static void counts_all_or_refuses(void)
     static const char fill[] = "head -c 6000000 /dev/zero 2>/dev/null > old/big && echo fits; :";
     places_expect_output(&free_tpl, "mkdir old; ls", "old\n");
     places_expect_not_started(&tpl, "it holds files that workspace-size would not count: empty it, "
-                                    "or count them (chattr -R -p 1879050123 +P)");
+                                    "or count them (chattr -R -p 1879050823 +P)");
     places_expect_done(&free_tpl, "rmdir old");
     places_expect_done(&tpl, "mkdir old");
     places_expect_done(&tpl, fill);

@@ -129,6 +129,8 @@ bool harness_try(const struct sandbox_template *tpl, const char *const *argv, st
         .envp = envp,
         .user_name = "acme",
         .uid = TEST_UID,
+        .gid = TEST_GID,
+        .project = TEST_PROJECT,
         .stdio = {in[0], out[1], out[1]},
         .report_fd = report[1],
         .shared = shared_workspace,

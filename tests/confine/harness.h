@@ -10,8 +10,9 @@
 
 #include <stdio.h>
 
-/* A uid that nothing else on the machine has. */
-enum { TEST_UID = 1879050123, NOTES_KEPT = 32, OUTPUT_MAX = 1 << 16 };
+/* Numbers that nothing else on the machine has; they differ, as those of a user of the host may. */
+enum { TEST_UID = 1879050123, TEST_GID = 1879050723, TEST_PROJECT = 1879050823 };
+enum { NOTES_KEPT = 32, OUTPUT_MAX = 1 << 16 };
 
 /* Where the test programs are inside. */
 #define TEST_BIN "/opt/confine"

@@ -51,7 +51,8 @@ static bool names_tenant_alone(const struct property *p, char *why)
         (void)fclose(file);
     const char *second = strchr(line, ':');
     const char *third = second != NULL ? strchr(second + 1, ':') : NULL;
-    if (!one || third == NULL || strtoul(third + 1, NULL, 10) != getuid())
+    unsigned own = strcmp(p->path, "/etc/group") == 0 ? getgid() : getuid();
+    if (!one || third == NULL || strtoul(third + 1, NULL, 10) != own)
         return probe_open(why, "%s", line);
     return true;
 }

@@ -27,7 +27,7 @@ static bool has_one_uid(const struct property *p, char *why)
     gid_t rg, eg, sg;
     if (getresuid(&r, &e, &s) < 0 || getresgid(&rg, &eg, &sg) < 0)
         return probe_open(why, "the ids can't be read");
-    if (r == 0 || r != e || e != s || rg != r || eg != r || sg != r)
+    if (r == 0 || r != e || e != s || rg == 0 || rg != eg || eg != sg)
         return probe_open(why, "uid %u/%u/%u gid %u/%u/%u", r, e, s, rg, eg, sg);
     return true;
 }
@@ -282,7 +282,7 @@ static bool starts_at_home(const struct property *p, char *why)
 }
 
 static const struct property properties[] = {
-    PROPERTY("ids", "one uid that isn't root's, gid the same number", has_one_uid),
+    PROPERTY("ids", "one uid and one gid, neither of them root's", has_one_uid),
     PROPERTY("groups", "no supplementary groups", has_no_groups),
     PROPERTY("caps-permitted", "the permitted capability set is empty", has_empty_set,
              .path = "CapPrm"),

@@ -186,7 +186,7 @@ class Server:
         lines = {
             "user": "nobody", "session-path": SESSION, "seccomp-dir": SECCOMP_DIR,
             "audit": self.path("audit.log"), "log-level": self.log_level,
-            "uid-range": f"{first}-{first + 999999}",
+            "uid-range": f"{first}-{first + 999999}", "state-dir": self.path("state"),
         }
         overridden = {line.split("=")[0].strip() for line in self.extra.splitlines() if "=" in line}
         text = "[server]\n"

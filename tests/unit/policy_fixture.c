@@ -44,6 +44,11 @@ void fixture_add_text(const char *path, const char *text)
     fixture_add(path, text, strlen(text));
 }
 
+void fixture_forbid(const char *path)
+{
+    fixture_add(path, NULL, 0);
+}
+
 uid_t fixture_owner_of(const char *path)
 {
     for (size_t i = 0; i < n_files; i++)
@@ -70,6 +75,8 @@ static int read_file(void *user, const char *path, size_t max, uid_t owner, char
         if (strcmp(files[i].path, path) != 0)
             continue;
         files[i].owner = owner;
+        if (files[i].data == NULL)
+            return err_set(err, EACCES, "can't be opened");
         if (files[i].len > max)
             return err_set(err, 0, "longer than %zu bytes", max);
         *len = files[i].len;
@@ -107,13 +114,25 @@ static int list_dir(void *user, const char *path, const char *suffix, uid_t owne
     return 0;
 }
 
-static int find_user(void *user, const char *name, uid_t *uid, struct err *err)
+static int find_user(void *user, const char *name, uid_t *uid, gid_t *gid, struct err *err)
 {
+    static const struct {
+        const char *name;
+        uid_t uid;
+        gid_t gid;
+    } users[] = {{"deploy", 1234, 1234},  {"git", 111, 116}, {"_build", 112, 112},
+                 {"root", 0, 0},          {"toor", 0, 5},    {"operator", 11, 0},
+                 {"nobody", 65534, 65534}};
     (void)user;
-    if (strcmp(name, "deploy") != 0)
-        return err_set(err, 0, "there is no user '%s' on this host", name);
-    *uid = 1234;
-    return 0;
+    for (size_t i = 0; i < sizeof users / sizeof *users; i++) {
+        if (strcmp(name, users[i].name) != 0)
+            continue;
+        *uid = users[i].uid;
+        if (gid != NULL)
+            *gid = users[i].gid;
+        return 0;
+    }
+    return err_set(err, 0, "there is no user '%s' on this host", name);
 }
 
 static int call_number(const char *name)

@@ -14,6 +14,8 @@ void fixture_reset(void);
 /* Adds or replaces a file; `data` is borrowed. */
 void fixture_add(const char *path, const char *data, size_t len);
 void fixture_add_text(const char *path, const char *text);
+/* Lets the reading of a file fail for want of permission. */
+void fixture_forbid(const char *path);
 
 /* Whose a file could have been, by what was asked for when it was read last. */
 uid_t fixture_owner_of(const char *path);

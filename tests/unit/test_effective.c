@@ -109,9 +109,10 @@ static void test_built_in(void **state)
                                "cpu-total=infinity@:0\n"
                                "explain=reason@:0\n"
                                "receipt=no@:0\n";
-    (void)snprintf(expected, sizeof expected, "user=a@:0\nuid=5000@t.ini:2\n%s", rest);
+    (void)snprintf(expected, sizeof expected, "user=a@:0\nuid=5000@t.ini:2\nrun-as=auto@:0\n%s",
+                   rest);
     assert_string_equal(dump(find(p, "tenant", "a"), true), expected);
-    (void)snprintf(expected, sizeof expected, "user=b@:0\nuid=%u@:0\n%s",
+    (void)snprintf(expected, sizeof expected, "user=b@:0\nuid=%u@:0\nrun-as=auto@:0\n%s",
                    policy_find_tenant(p, "b")->uid, rest);
     assert_string_equal(dump(find(p, "tenant", "b"), true), expected);
     const struct shown_section *s = find(p, "sandbox", "kept");
@@ -187,6 +188,7 @@ static void test_fallbacks_are_the_defaults(void **state)
     assert_int_equal(s->max_channels, r->max_channels);
     assert_int_equal(s->uid_first, r->uid_first);
     assert_int_equal(s->uid_last, r->uid_last);
+    assert_string_equal(s->state_dir, r->state_dir);
     assert_int_equal(s->policy_owner, r->policy_owner);
     assert_int_equal(s->limits, r->limits);
 

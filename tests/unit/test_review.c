@@ -134,6 +134,23 @@ static void test_tenants(void **state)
     check(cases, sizeof cases / sizeof *cases);
 }
 
+static void test_users(void **state)
+{
+    (void)state;
+#define AS(name, user) TENANT(name, name) "run-as = " user "\n" RUNS
+#define APART          " (users of their own, or 'run-as = auto', keep them apart)\n"
+    static const struct policy_case cases[] = {
+        {AS("a", "git") AS("b", "_build") TENANT("c", "c") RUNS, ""},
+        {AS("a", "git") AS("b", "git"),
+         "t.ini:5: warning: tenants 'a', 'b' run as git: each can reach what another one keeps, "
+         "and they share the user's limit of processes" APART},
+        {AS("a", "git") AS("b", "git") AS("c", "git"),
+         "t.ini:5: warning: tenants 'a', 'b' and 1 more run as git: each can reach what another "
+         "one keeps, and they share the user's limit of processes" APART},
+    };
+    check(cases, sizeof cases / sizeof *cases);
+}
+
 static void test_keys(void **state)
 {
     (void)state;
@@ -694,11 +711,17 @@ static int set_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tenants),  cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_programs), cmocka_unit_test(test_covered),
-        cmocka_unit_test(test_shadowed), cmocka_unit_test(test_sandboxes),
-        cmocka_unit_test(test_paths),    cmocka_unit_test(test_shared_workspace),
-        cmocka_unit_test(test_tests),    cmocka_unit_test(test_hostile_text),
+        cmocka_unit_test(test_tenants),
+        cmocka_unit_test(test_users),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_programs),
+        cmocka_unit_test(test_covered),
+        cmocka_unit_test(test_shadowed),
+        cmocka_unit_test(test_sandboxes),
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_shared_workspace),
+        cmocka_unit_test(test_tests),
+        cmocka_unit_test(test_hostile_text),
         cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
