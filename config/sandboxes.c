@@ -194,6 +194,9 @@ static int set_network(struct loader *l, void *target, const struct origin *at, 
     return 0;
 }
 
+static const char *const proc_modes[] = {
+    [PROC_FULL] = "full", [PROC_BUILD] = "build", [PROC_PROCESSES] = "processes", NULL};
+
 static int set_seccomp(struct loader *l, void *target, const struct origin *at, const char *value,
                        struct err *err)
 {
@@ -221,6 +224,7 @@ static const struct schema_key sandbox_keys[] = {
      .min = 4096, .max = PIB, .infinite = true},
     {KEY("tmp", KEY_SINGLE, "64M"), .parse = schema_size, IN_SPEC(tmp_size), .min = 4096,
      .max = PIB},
+    {KEY("proc", KEY_SINGLE, "full"), .parse = schema_choice, IN_SPEC(proc), .choices = proc_modes},
     {KEY("network", KEY_SINGLE, "none"), .set = set_network},
     {KEY("connect", KEY_LATER, NULL)},
     {KEY("memory", KEY_SINGLE, "infinity"), .parse = schema_size, IN_SPEC(cgroup.memory),

@@ -4,7 +4,7 @@
 #include "cleanup.h"
 #include "drop.h"
 #include "landlock.h"
-#include "layout.h"
+#include "procfs.h"
 #include "tree.h"
 
 #include <errno.h>
@@ -73,51 +73,6 @@ static int reset_process(void)
     return setsid() < 0 || prctl(PR_SET_NAME, "worker") < 0 ? -1 : 0;
 }
 
-/*
- * World-readable parts of /proc that tell about the host or its other tenants, and the root-only
- * ones that would be fatal if anything else failed. All of /proc is read-only besides.
- */
-static const struct {
-    const char *path;
-    const char *mask;
-} proc_masks[] = {
-    {"/proc/acpi", MASK_DIR},         {"/proc/asound", MASK_DIR},
-    {"/proc/bus", MASK_DIR},          {"/proc/driver", MASK_DIR},
-    {"/proc/fs", MASK_DIR},           {"/proc/irq", MASK_DIR},
-    {"/proc/scsi", MASK_DIR},         {"/proc/interrupts", MASK_FILE},
-    {"/proc/kallsyms", MASK_FILE},    {"/proc/kcore", MASK_FILE},
-    {"/proc/key-users", MASK_FILE},   {"/proc/keys", MASK_FILE},
-    {"/proc/kmsg", MASK_FILE},        {"/proc/latency_stats", MASK_FILE},
-    {"/proc/sched_debug", MASK_FILE}, {"/proc/sysrq-trigger", MASK_FILE},
-    {"/proc/timer_list", MASK_FILE},
-};
-
-/* The daemon may be protected from the OOM killer; what tenants run is not. */
-static int reset_oom_score(void)
-{
-    cleanup_fd int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    /* Down to 0 needs CAP_SYS_RESOURCE; a daemon that is first in line hands that on. */
-    return write(fd, "0", 1) == 1 || errno == EACCES ? 0 : -1;
-}
-
-static int mount_proc(void)
-{
-    /* hidepid: the worker isn't dumpable, so it and its command line are not even seen. */
-    if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=ptraceable") < 0)
-        return -1;
-    for (size_t i = 0; i < array_len(proc_masks); i++) {
-        if (mount(proc_masks[i].mask, proc_masks[i].path, NULL, MS_BIND, NULL) < 0 &&
-            errno != ENOENT)
-            return -1;
-    }
-    if (reset_oom_score() < 0)
-        return -1;
-    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
-    return mount_setattr(AT_FDCWD, "/proc", 0, &attr, sizeof attr);
-}
-
 static int mount_tmpfs(const char *where, unsigned long flags, const char *options)
 {
     return mount("postern", where, "tmpfs", MS_NOSUID | MS_NODEV | flags, options);
@@ -150,7 +105,7 @@ static int mount_private(const struct sandbox_spec *spec, const struct sandbox_j
         format_scratch(shm, sizeof shm, SHM_SIZE, job) < 0)
         return -1;
     /* proc before /run, which covers the masks. */
-    if (mount_proc() < 0 || mount_tmpfs("/tmp", 0, tmp) < 0 ||
+    if (procfs_mount(spec) < 0 || mount_tmpfs("/tmp", 0, tmp) < 0 ||
         mount_tmpfs("/dev/shm", MS_NOEXEC, shm) < 0 || attach_workspace(spec) < 0)
         return -1;
     return mount_tmpfs("/run", MS_NOEXEC, "size=64k,nr_inodes=16,mode=0755");
@@ -185,11 +140,21 @@ static int write_identity(const struct sandbox_job *job, const char *home)
     if (n_passwd < 0 || (size_t)n_passwd >= sizeof passwd || n_group < 0 ||
         (size_t)n_group >= sizeof group)
         return fail(ENAMETOOLONG);
-    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
-    if (write_file("/run/passwd", passwd, n_passwd) < 0 ||
-        write_file("/run/group", group, n_group) < 0)
+    if (write_file("/run/passwd", passwd, n_passwd) < 0)
         return -1;
-    return mount_setattr(AT_FDCWD, "/run", 0, &attr, sizeof attr);
+    return write_file("/run/group", group, n_group);
+}
+
+/* What is bound out of /run is read-only if that is. */
+static int fill_run(const struct sandbox_spec *spec, const struct sandbox_job *job)
+{
+    bool tells_memory = false;
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+    if (write_identity(job, SPEC_HOME(spec)) < 0 ||
+        procfs_write_memory(spec, job, &tells_memory) < 0 ||
+        mount_setattr(AT_FDCWD, "/run", 0, &attr, sizeof attr) < 0)
+        return -1;
+    return tells_memory ? procfs_show_memory() : 0;
 }
 
 static int set_network(enum sandbox_network network)
@@ -299,7 +264,7 @@ int enter(const struct sandbox_template *tpl, const struct sandbox_job *job,
 
     /* On the new /run, which is made read-only when they are written. */
     *stage = STAGE_IDENTITY;
-    if (write_identity(job, SPEC_HOME(tpl->spec)) < 0)
+    if (fill_run(tpl->spec, job) < 0)
         return -1;
 
     *stage = STAGE_NETWORK;

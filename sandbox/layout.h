@@ -11,6 +11,8 @@
  */
 #define MASK_DIR_IN_ROOT   "run/masked.d"
 #define MASK_FILE_IN_ROOT  "run/masked"
+#define CPUINFO_IN_ROOT    "run/cpuinfo"
+#define CPUINFO            "/" CPUINFO_IN_ROOT
 #define MASK_DIR           "/" MASK_DIR_IN_ROOT
 #define MASK_FILE          "/" MASK_FILE_IN_ROOT
 #define EMPTY_DIR_IN_ROOT  "run/empty.d"

@@ -18,6 +18,13 @@ enum sandbox_network {
     NETWORK_HOST,     /* the host's network */
 };
 
+/* What /proc shows besides the exec's own processes. */
+enum sandbox_proc {
+    PROC_FULL,      /* most of the host's */
+    PROC_BUILD,     /* what builds look at: processors, memory, settings of the kernel */
+    PROC_PROCESSES, /* nothing */
+};
+
 /* What happens to a system call that a profile names. */
 enum seccomp_answer {
     SECCOMP_ANSWER_ALLOW,
@@ -112,6 +119,7 @@ struct sandbox_spec {
     uint64_t output;         /* bytes of stdout and stderr together; SPEC_INFINITY: any */
     struct cgroup_limits cgroup;
     enum sandbox_network network;
+    enum sandbox_proc proc;
     uint64_t tmp_size; /* bytes, of the private /tmp */
     uint64_t tasks;    /* RLIMIT_NPROC: processes and threads of the tenant, over all its execs */
     uint64_t time_ms;  /* wall time; SPEC_INFINITY: none */

@@ -4,6 +4,7 @@
 #include "cleanup.h"
 #include "layout.h"
 #include "mntns.h"
+#include "procfs.h"
 #include "profile.h"
 #include "rootfs.h"
 #include "tree.h"
@@ -100,7 +101,7 @@ static int build_places(int root, const struct sandbox_spec *spec, struct err *e
     }
     if (spec->workspace != WORKSPACE_NONE && tree_dir(root, &SPEC_WORKSPACE[1], 0755, err) < 0)
         return -1;
-    if (tree_dir(root, EMPTY_DIR_IN_ROOT, 0555, err) < 0 ||
+    if (procfs_prepare(root, spec, err) < 0 || tree_dir(root, EMPTY_DIR_IN_ROOT, 0555, err) < 0 ||
         tree_file(root, EMPTY_FILE_IN_ROOT, "", 0, 0444, err) < 0)
         return -1;
     return tree_file(root, MASK_FILE_IN_ROOT, "", 0, 0, err);

@@ -21,5 +21,6 @@ struct test_list cases_layers(void);  /* what confines it, and that no layer may
 struct test_list cases_places(void);  /* what it sees and may write: binds, hidden places, roots */
 struct test_list cases_changes(void); /* what changes of that after the policy was loaded */
 struct test_list cases_workspaces(void); /* where it works, alone and with others */
+struct test_list cases_proc(void);       /* what /proc tells it */
 
 #endif

@@ -26,7 +26,7 @@ VALUES = {
         "cpu-total": "200%", "subsystem": "sftp: /usr/lib/openssh/sftp-server -R",
     },
     "sandbox": {
-        "extends": "base", "root": "host", "read": "/usr/share:/data", "tmp": "64M",
+        "extends": "base", "root": "host", "read": "/usr/share:/data", "proc": "build", "tmp": "64M",
         "network": "loopback", "tasks": "256", "time": "infinity", "seccomp": "profile",
         "write": "/srv", "hide": "/usr/share/doc", "workspace": "exec", "workspace-size": "64M",
         "memory": "2G", "memory-high": "1G", "swap": "0", "cpu": "200%", "cpu-weight": "100",

@@ -123,6 +123,7 @@ static void test_built_in(void **state)
                                        "workspace=none@:0\n"
                                        "workspace-size=1G@:0\n"
                                        "tmp=64M@:0\n"
+                                       "proc=full@:0\n"
                                        "network=none@:0\n"
                                        "memory=infinity@:0\n"
                                        "memory-high=infinity@:0\n"
