@@ -239,6 +239,9 @@ static void on_report(struct loop_source *source)
     unsigned char buf[REPORT_MAX];
     struct report report;
     ssize_t n = recv(exec->report_fd, buf, sizeof buf, MSG_DONTWAIT | MSG_TRUNC);
+    /* Its socket was closed with a control unread; what it had said before that comes next. */
+    if (n < 0 && errno == ECONNRESET)
+        return;
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {

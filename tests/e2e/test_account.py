@@ -201,6 +201,20 @@ class Audit(AccountTest):
         self.assertIsNotNone(end["user_ms"])
 
 
+    def test_what_is_ended_early_is_measured_too(self):
+        """However near the worker's last word is to the signals that it did not read any more."""
+        clients = [self.server.popen_ssh("quiet", "echo up; exec sleep 300") for _ in range(20)]
+        for client in clients:
+            self.assertEqual(client.stdout.readline(), b"up\n")
+        before = len(self.server.audit(event="end"))
+        for client in clients:
+            client.kill()
+            client.communicate()
+        ends = self.server.wait_audit(before + 20, timeout=30, event="end")[before:]
+        self.assertEqual([end for end in ends if end["user_ms"] is None], [])
+        self.assertEqual({end["verdict"] for end in ends}, {"signalled"})
+
+
 class Wishes(AccountTest):
     def test_time(self):
         got = self.server.ssh("acme", "sleep 300", options=asking(time="1s"), timeout=60)
