@@ -5,7 +5,8 @@
 enum {
     ERRNO_MAX = 4095, /* the kernel's own bound */
     SIGNAL_MAX = 64,
-    SYSCALL_NR_MAX = 65535 /* no architecture numbers its calls higher */
+    SYSCALL_NR_MAX = 65535, /* no architecture numbers its calls higher */
+    UNTOLD_MAX = 65535
 };
 
 const char *report_stage_name(enum report_stage stage)
@@ -19,17 +20,14 @@ const char *report_stage_name(enum report_stage stage)
     return (unsigned)stage < STAGE_COUNT ? names[stage] : "?";
 }
 
-static void put_nr(struct wire_writer *w, int nr)
+static void put_call(struct wire_writer *w, const struct refused_call *call)
 {
-    wire_put_u32(w, (uint32_t)(nr + 1));
-}
-
-static int get_nr(struct wire_reader *r, int least)
-{
-    uint32_t coded = wire_get_u32(r);
-    if (coded > SYSCALL_NR_MAX + 1 || (int)coded - 1 < least)
-        r->bad = true;
-    return r->bad ? -1 : (int)coded - 1;
+    wire_put_u32(w, (uint32_t)(call->nr + 1));
+    if (call->nr < 0)
+        return;
+    wire_put_u32(w, (uint32_t)call->abi);
+    for (size_t i = 0; i < CALL_ARGS; i++)
+        wire_put_u32(w, call->args[i]);
 }
 
 static uint32_t get_bounded(struct wire_reader *r, uint32_t least, uint32_t most)
@@ -38,6 +36,18 @@ static uint32_t get_bounded(struct wire_reader *r, uint32_t least, uint32_t most
     if (v < least || v > most)
         r->bad = true;
     return r->bad ? least : v;
+}
+
+static void get_call(struct wire_reader *r, bool may_be_none, struct refused_call *out)
+{
+    *out = (struct refused_call){.nr = -1};
+    uint32_t coded = get_bounded(r, may_be_none ? 0 : 1, SYSCALL_NR_MAX + 1);
+    if (r->bad || coded == 0)
+        return;
+    out->nr = (int)coded - 1;
+    out->abi = (enum call_abi)get_bounded(r, 0, CALL_ABIS - 1);
+    for (size_t i = 0; i < CALL_ARGS; i++)
+        out->args[i] = wire_get_u32(r);
 }
 
 static bool get_bool(struct wire_reader *r)
@@ -60,13 +70,14 @@ size_t report_encode(const struct report *report, unsigned char *buf)
         wire_put_u32(&w, (uint32_t)report->err_num);
         break;
     case REPORT_NOTE:
-        put_nr(&w, report->syscall_nr);
+        put_call(&w, &report->call);
         break;
     case REPORT_EXIT:
         wire_put_u8(&w, report->signalled);
         wire_put_u32(&w, (uint32_t)report->code);
         wire_put_u8(&w, report->core);
-        put_nr(&w, report->syscall_nr);
+        put_call(&w, &report->call);
+        wire_put_u32(&w, report->untold);
         wire_put_u64(&w, report->user_us);
         wire_put_u64(&w, report->system_us);
         wire_put_u64(&w, report->max_rss_kib);
@@ -82,21 +93,22 @@ static void decode_exit(struct wire_reader *r, struct report *out)
     out->signalled = get_bool(r);
     out->code = (int)get_bounded(r, out->signalled ? 1 : 0, out->signalled ? SIGNAL_MAX : 255);
     out->core = get_bool(r);
-    out->syscall_nr = get_nr(r, -1);
+    get_call(r, true, &out->call);
+    out->untold = get_bounded(r, 0, UNTOLD_MAX);
     out->user_us = wire_get_u64(r);
     out->system_us = wire_get_u64(r);
     out->max_rss_kib = wire_get_u64(r);
     out->read_bytes = wire_get_u64(r);
     out->written_bytes = wire_get_u64(r);
     /* Only a signal can leave a core or be seccomp's doing. */
-    if (!out->signalled && (out->core || out->syscall_nr != -1))
+    if (!out->signalled && (out->core || out->call.nr != -1))
         r->bad = true;
 }
 
 int report_decode(const unsigned char *buf, size_t len, struct report *out)
 {
     struct wire_reader r = {.buf = buf, .len = len};
-    *out = (struct report){.syscall_nr = -1};
+    *out = (struct report){.call.nr = -1};
     out->type = (enum report_type)get_bounded(&r, REPORT_STARTED, REPORT_EXIT);
     switch (out->type) {
     case REPORT_STARTED:
@@ -106,7 +118,7 @@ int report_decode(const unsigned char *buf, size_t len, struct report *out)
         out->err_num = (int)get_bounded(&r, 0, ERRNO_MAX);
         break;
     case REPORT_NOTE:
-        out->syscall_nr = get_nr(&r, 0);
+        get_call(&r, false, &out->call);
         break;
     case REPORT_EXIT:
         decode_exit(&r, out);

@@ -9,6 +9,8 @@
 #ifndef POSTERN_SANDBOX_REPORT_H
 #define POSTERN_SANDBOX_REPORT_H
 
+#include "refused.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,7 +21,7 @@ enum { REPORT_MAX = 256 }; /* bytes of the longest message */
 enum report_type {
     REPORT_STARTED = 1, /* the command's execve succeeded */
     REPORT_FAILED,      /* a step failed, the command never ran: stage, errno */
-    REPORT_NOTE,        /* a system call was refused: nr */
+    REPORT_NOTE,        /* a system call was refused: call */
     REPORT_EXIT,        /* the command ended */
 };
 
@@ -48,13 +50,14 @@ enum report_stage {
 
 struct report {
     enum report_type type;
-    enum report_stage stage; /* FAILED */
-    int err_num;             /* FAILED: errno */
-    int syscall_nr;          /* NOTE; EXIT: the call seccomp killed it for, or -1 */
-    int code;                /* EXIT: exit status or signal number */
-    bool signalled;          /* EXIT: ended by a signal */
-    bool core;               /* EXIT: WCOREDUMP */
-    uint64_t user_us;        /* EXIT: CPU time of all that the sandbox ran */
+    enum report_stage stage;  /* FAILED */
+    int err_num;              /* FAILED: errno */
+    struct refused_call call; /* NOTE; EXIT: the call that it was killed for, or nr -1 */
+    uint32_t untold;          /* EXIT: kinds of refused calls that no NOTE has told */
+    int code;                 /* EXIT: exit status or signal number */
+    bool signalled;           /* EXIT: ended by a signal */
+    bool core;                /* EXIT: WCOREDUMP */
+    uint64_t user_us;         /* EXIT: CPU time of all that the sandbox ran */
     uint64_t system_us;
     uint64_t max_rss_kib; /* EXIT: of the largest process */
     uint64_t read_bytes;  /* EXIT: of disks; 0 as well where the kernel doesn't count */

@@ -3,8 +3,10 @@
 #include "cleanup.h"
 #include "command.h"
 #include "enter.h"
+#include "notes.h"
 #include "profile.h"
 #include "report.h"
+#include "syscall_args.h"
 
 #include <errno.h>
 #include <linux/audit.h>
@@ -21,19 +23,28 @@
 #include <sys/wait.h>
 
 enum {
-    NOTES_MAX = 8,          /* kinds of refused calls that are reported; others are only refused */
     NOTIF_SIZE_MAX = 512,   /* of the kernel's struct seccomp_notif, which may grow */
+    CALL_NR_MASK = 0xffff,  /* no ABI numbers its calls higher */
     SEND_TIMEOUT_MS = 5000, /* for a report that must not be lost */
     RUSAGE_BLOCK = 512      /* bytes, whatever the file system's are */
 };
+
+#if defined(__x86_64__)
+#define NATIVE_ARCH AUDIT_ARCH_X86_64
+enum { X32_BIT = 0x40000000 };
+#elif defined(__aarch64__)
+#define NATIVE_ARCH AUDIT_ARCH_AARCH64
+enum { X32_BIT = 0 };
+#else
+#error "name the audit architecture here"
+#endif
 
 struct worker {
     const struct seccomp_spec *profile;
     struct command command;
     int report, signals;
-    int noted[NOTES_MAX]; /* calls that have been reported */
-    unsigned n_noted;
-    int killed_nr; /* the call that a KILL rule ended the exec for, or -1 */
+    struct notes notes;
+    struct refused_call killed; /* the call that ended the exec; nr is -1 if none did */
 };
 
 static bool try_send(int fd, const unsigned char *buf, size_t len)
@@ -71,19 +82,12 @@ static int confine_supervisor(void)
     /* A sanitizer's runtime makes calls of its own whenever it likes. */
     return 0;
 #else
-#if defined(__x86_64__)
-    const uint32_t native = AUDIT_ARCH_X86_64;
-#elif defined(__aarch64__)
-    const uint32_t native = AUDIT_ARCH_AARCH64;
-#else
-#error "name the audit architecture here"
-#endif
 #define ALLOW(name)                                                                                \
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1),                                         \
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, native, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         ALLOW(ppoll),
@@ -107,9 +111,10 @@ static int confine_supervisor(void)
 
 static void report_exit_and_exit(const struct worker *worker, int status)
 {
-    struct report report = {.type = REPORT_EXIT, .syscall_nr = worker->killed_nr};
+    struct report report = {
+        .type = REPORT_EXIT, .call = worker->killed, .untold = worker->notes.n_untold};
     struct rusage usage;
-    if (worker->killed_nr >= 0) {
+    if (worker->killed.nr >= 0) {
         report.signalled = true;
         report.code = SIGSYS;
     } else if (WIFSIGNALED(status)) {
@@ -165,19 +170,32 @@ static void on_control(const struct worker *worker)
     (void)kill(target, control.signo);
 }
 
-static void note_refusal(struct worker *worker, int nr)
+static void note_refusal(struct worker *worker, const struct refused_call *call)
 {
-    for (unsigned i = 0; i < worker->n_noted; i++)
-        if (worker->noted[i] == nr)
-            return;
-    if (worker->n_noted == NOTES_MAX)
+    if (!notes_add(&worker->notes, call))
         return;
-    worker->noted[worker->n_noted++] = nr;
     unsigned char buf[REPORT_MAX];
-    const struct report report = {.type = REPORT_NOTE, .syscall_nr = nr};
+    const struct report report = {.type = REPORT_NOTE, .call = *call};
     size_t len = report_encode(&report, buf);
-    /* One that doesn't fit is dropped: the command must not wait for the master. */
-    (void)try_send(worker->report, buf, len);
+    /* One that doesn't fit is only counted: the command must not wait for the master. */
+    if (!try_send(worker->report, buf, len))
+        worker->notes.n_untold++;
+}
+
+/* What was called, with nothing of it that points into the caller's memory. */
+static struct refused_call describe_call(const struct seccomp_data *data)
+{
+    struct refused_call call = {.nr = data->nr};
+    if (data->arch != NATIVE_ARCH)
+        call.abi = CALL_32_BIT;
+    else if ((data->nr & X32_BIT) != 0)
+        call.abi = CALL_X32;
+    call.nr &= CALL_NR_MASK;
+    uint64_t args[CALL_ARGS];
+    for (size_t i = 0; i < CALL_ARGS; i++)
+        args[i] = data->args[i];
+    syscall_args_keep(&call, args);
+    return call;
 }
 
 static void on_refused_call(struct worker *worker)
@@ -189,15 +207,24 @@ static void on_refused_call(struct worker *worker)
     /* It fails if the caller has died meanwhile. */
     if (ioctl(worker->command.listener, SECCOMP_IOCTL_NOTIF_RECV, &got.notif) < 0)
         return;
-    int nr = got.notif.data.nr;
-    if (profile_answer(worker->profile, nr) == SECCOMP_ANSWER_KILL) {
-        if (worker->killed_nr < 0)
-            worker->killed_nr = nr;
-        /* Unanswered, the caller can only die. */
+    struct refused_call call = describe_call(&got.notif.data);
+    if (call.abi != CALL_NATIVE) {
+        /* Like a program of another machine, its process can't go on; unanswered, it can only die.
+         */
+        if ((pid_t)got.notif.pid == worker->command.pid)
+            worker->killed = call;
+        else
+            note_refusal(worker, &call);
+        (void)kill((pid_t)got.notif.pid, SIGKILL);
+        return;
+    }
+    if (profile_answer(worker->profile, call.nr) == SECCOMP_ANSWER_KILL) {
+        if (worker->killed.nr < 0)
+            worker->killed = call;
         (void)kill(-1, SIGKILL);
         return;
     }
-    note_refusal(worker, nr);
+    note_refusal(worker, &call);
     struct seccomp_notif_resp answer = {.id = got.notif.id, .error = -EPERM};
     (void)ioctl(worker->command.listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
 }
@@ -239,7 +266,7 @@ static int check_notif_sizes(void)
 void worker_run(const struct sandbox_template *tpl, const struct sandbox_job *job, int workspace)
 {
     struct worker worker = {
-        .profile = &tpl->spec->seccomp, .report = WORKER_REPORT_FD, .killed_nr = -1};
+        .profile = &tpl->spec->seccomp, .report = WORKER_REPORT_FD, .killed = {.nr = -1}};
     if (enter_descriptors(job, workspace) < 0)
         fail_and_exit(job->report_fd, STAGE_STDIO, errno);
     enum report_stage stage = STAGE_MOUNT;

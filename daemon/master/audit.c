@@ -5,6 +5,8 @@
 #include "json.h"
 #include "log.h"
 #include "nowait.h"
+#include "syscall_args.h"
+#include "syscalls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -156,6 +158,39 @@ void audit_start(struct server *server, const struct audit_start *start)
     finish(server, &json);
 }
 
+static void put_forbidden(struct json *json, const struct forbidden *forbidden)
+{
+    const struct refused_call *call = forbidden->call;
+    const struct seccomp_rule *rule = forbidden->rule;
+    const char *items[TELLING_MAX];
+    struct telling_args args;
+    char name[64];
+    syscall_args_text(call, &args);
+    for (size_t i = 0; i < args.n; i++)
+        items[i] = args.text[i];
+    json_str(json, "syscall", syscall_abi_name(call->abi, call->nr, name, sizeof name));
+    json_uint(json, "nr", (uint64_t)call->nr);
+    json_str(json, "abi", forbidden_abi_word(call->abi));
+    json_texts(json, "args", items, args.n);
+    json_str(json, "profile", forbidden->profile->name);
+    json_str(json, "file", rule != NULL ? or_null(rule->file) : NULL);
+    if (rule != NULL && rule->file[0] != '\0')
+        json_uint(json, "line", rule->line);
+    else
+        json_str(json, "line", NULL);
+    json_str(json, "why", forbidden->why);
+}
+
+void audit_refused(struct server *server, const struct exec_record *record,
+                   const struct forbidden *forbidden)
+{
+    static struct json json;
+    begin(&json, "refused");
+    put_record(&json, record);
+    put_forbidden(&json, forbidden);
+    finish(server, &json);
+}
+
 /* A session that has died has counted for nobody. */
 static void put_bytes(struct json *json, const char *name, bool counted, uint64_t bytes)
 {
@@ -173,6 +208,11 @@ void audit_end(struct server *server, const struct audit_end *end)
     put_record(&json, end->record);
     json_str(&json, "verdict", verdict_word(outcome->verdict));
     json_str(&json, "reason", or_null(outcome->reason));
+    struct forbidden killed;
+    if (outcome->verdict == VERDICT_SECCOMP && end->usage != NULL && end->spec != NULL &&
+        forbidden_find(&end->spec->seccomp, &end->usage->call, &killed))
+        put_forbidden(&json, &killed);
+    json_uint(&json, "refused", end->refused);
     account_put(&json, end);
     put_bytes(&json, "bytes_in", end->counted, end->bytes_in);
     put_bytes(&json, "bytes_out", end->counted, end->bytes_out);

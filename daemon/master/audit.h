@@ -8,6 +8,7 @@
 
 #include "exec.h"
 #include "key_describe.h"
+#include "forbidden.h"
 
 /* Opens [server] audit = (a path, or "stderr"). Returns 0 and owns *fd, or -1 with err. */
 int audit_open(const char *where, int *fd, struct err *err);
@@ -29,11 +30,16 @@ struct audit_start {
 };
 void audit_start(struct server *server, const struct audit_start *start);
 
+/* A system call was refused, and the exec goes on. */
+void audit_refused(struct server *server, const struct exec_record *record,
+                   const struct forbidden *forbidden);
+
 /* The end of an exec; usage is NULL where nothing could be measured, bytes count only if `counted`.
  */
 struct audit_end {
     const struct exec_record *record;
     const struct outcome *outcome;
+    unsigned refused; /* kinds of system calls that were refused */
     enum end_cause cause;
     const struct report *usage;
     const struct cgroup_usage *used; /* NULL: it had no cgroup */

@@ -7,6 +7,7 @@
 #include "log.h"
 #include "note.h"
 #include "presence.h"
+#include "forbidden.h"
 #include "share.h"
 #include "terminate.h"
 #include "waiting.h"
@@ -114,6 +115,7 @@ static struct audit_end account_of(const struct exec *exec)
     return (struct audit_end){
         .record = &exec->record,
         .outcome = &exec->outcome,
+        .refused = exec->n_notes + (exec->measured ? exec->usage.untold : 0),
         .cause = exec->cause,
         .usage = exec->measured ? &exec->usage : NULL,
         .used = exec->accounted ? &exec->used : NULL,
@@ -138,6 +140,12 @@ static void close_record(struct exec *exec)
     exec_free(exec);
 }
 
+enum explain_level exec_explain(const struct exec *exec)
+{
+    const struct tenant *tenant = policy_find_tenant(exec->generation->policy, exec->record.tenant);
+    return tenant != NULL ? tenant->explain : EXPLAIN_REASON;
+}
+
 static void tell_session(struct exec *exec)
 {
     char line[IPC_LINE_MAX] = "", receipt[IPC_RECEIPT_MAX + 1] = "";
@@ -146,8 +154,14 @@ static void tell_session(struct exec *exec)
     struct audit_end end = account_of(exec);
     if (exec->record.receipt)
         account_receipt(&end, receipt);
-    if (exec->outcome.reason[0] != '\0')
-        verdict_line(&exec->outcome, exec->record.id, line, sizeof line);
+    struct outcome told = exec->outcome;
+    struct forbidden killed;
+    if (told.verdict == VERDICT_SECCOMP &&
+        forbidden_find(&exec_spec(exec)->seccomp, &exec->usage.call, &killed))
+        forbidden_describe(&killed, "is forbidden", exec_explain(exec), told.reason,
+                           sizeof told.reason);
+    if (told.reason[0] != '\0')
+        verdict_line(&told, exec->record.id, line, sizeof line);
     struct ipc_msg msg = {.type = MSG_EVT_EXIT,
                           .evt_exit = {.channel = exec->channel,
                                        .signalled = exec->outcome.signalled,
@@ -212,6 +226,8 @@ void exec_finish(struct exec *exec, const struct report *last)
     log_line(LOG_LEVEL_DEBUG, "%s: %s %u", exec->record.id, verdict_word(exec->outcome.verdict),
              exec->outcome.code);
     stop_counting(exec);
+    if (exec->measured)
+        note_untold(exec, exec->usage.untold);
     note_tasks(exec);
     tell_session(exec);
     close_record(exec);
@@ -257,7 +273,7 @@ static void on_report(struct loop_source *source)
     case REPORT_STARTED:
         break;
     case REPORT_NOTE:
-        note_syscall(exec, report.syscall_nr);
+        note_syscall(exec, &report.call);
         break;
     case REPORT_FAILED:
     case REPORT_EXIT:

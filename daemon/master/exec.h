@@ -79,6 +79,9 @@ struct exec *exec_find(const struct connection *connection, uint32_t channel);
 
 const struct sandbox_spec *exec_spec(const struct exec *exec);
 
+/* How much of a refusal its client is told. */
+enum explain_level exec_explain(const struct exec *exec);
+
 /*
  * Starts an allowed exec: pipes to the session, a job to the spawner. On failure nothing is left
  * and err says why. On success the exec is in the server's list, it counts for `load`, and the

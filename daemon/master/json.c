@@ -71,6 +71,18 @@ void json_str(struct json *json, const char *name, const char *value)
     commit(json, start, rc == 0 ? put(json, "null", 4) : rc);
 }
 
+void json_texts(struct json *json, const char *name, const char *const *values, size_t n)
+{
+    size_t start = json->len;
+    int rc = put_name(json, name);
+    rc = rc == 0 ? put(json, "[", 1) : rc;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        rc = i > 0 ? put(json, ",", 1) : 0;
+        rc = rc == 0 ? put_string(json, (const unsigned char *)values[i], strlen(values[i])) : rc;
+    }
+    commit(json, start, rc == 0 ? put(json, "]", 1) : rc);
+}
+
 void json_uint(struct json *json, const char *name, uint64_t value)
 {
     char text[24];

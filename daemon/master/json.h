@@ -27,6 +27,8 @@ struct json {
  */
 void json_bytes(struct json *json, const char *name, const void *data, size_t len);
 void json_str(struct json *json, const char *name, const char *value); /* NULL: null */
+/* An array of strings. */
+void json_texts(struct json *json, const char *name, const char *const *values, size_t n);
 void json_uint(struct json *json, const char *name, uint64_t value);
 
 /* Closes the object and adds a newline; returns the line's length. */

@@ -1,13 +1,19 @@
 #include "note.h"
+#include "audit.h"
 #include "cgroups.h"
 #include "client_wish.h"
 #include "generation.h"
 #include "log.h"
-#include "syscalls.h"
+#include "notes.h"
+#include "forbidden.h"
+#include "syscall_args.h"
 
 #include <stdio.h>
 
-enum { NOTES_MAX = 16 /* lines for one client; the worker's own bound is lower */ };
+enum {
+    NOTES_MAX = 16, /* lines for one client; the worker's own bound is lower */
+    NOTE_TEXT_MAX = 768
+};
 
 static void tell_note(const struct exec *exec, const char *line)
 {
@@ -18,22 +24,41 @@ static void tell_note(const struct exec *exec, const char *line)
     connection_send(exec->connection, &msg, NULL, 0);
 }
 
-void note_syscall(struct exec *exec, int nr)
+void note_syscall(struct exec *exec, const struct refused_call *call)
 {
-    if (++exec->n_notes > NOTES_MAX)
+    struct forbidden forbidden;
+    char text[NOTE_TEXT_MAX], line[IPC_LINE_MAX];
+    enum explain_level level = exec_explain(exec);
+    if (exec->n_notes == NOTES_MAX)
         return;
-    char call[64], line[IPC_LINE_MAX], where[256] = "";
-    const struct seccomp_spec *profile = &exec_spec(exec)->seccomp;
-    for (size_t i = 0; i < profile->n_rules; i++)
-        if (profile->rules[i].nr == nr && profile->rules[i].file[0] != '\0')
-            (void)snprintf(where, sizeof where, " (%s:%u)", profile->rules[i].file,
-                           profile->rules[i].line);
-    (void)snprintf(
-        line, sizeof line,
-        "postern: note: system call %s was refused (EPERM) by seccomp profile \"%s\"%s [%s]",
-        syscall_name(nr, call, sizeof call), profile->name, where, exec->record.id);
-    log_line(LOG_LEVEL_INFO, "%s: system call %s was refused by seccomp profile \"%s\"%s",
-             exec->record.id, call, profile->name, where);
+    if (!forbidden_find(&exec_spec(exec)->seccomp, call, &forbidden)) {
+        log_line(LOG_LEVEL_ERROR, "%s: the worker told of a refusal that can't be: %s",
+                 exec->record.id, syscall_args_describe(call, text, sizeof text));
+        return;
+    }
+    exec->n_notes++;
+    audit_refused(exec->server, &exec->record, &forbidden);
+    log_line(LOG_LEVEL_INFO, "%s: %s", exec->record.id,
+             forbidden_describe(&forbidden, "was refused", EXPLAIN_RULE, text, sizeof text));
+    /* Where nothing is explained there is one thing to say. */
+    if (level == EXPLAIN_NONE && exec->n_notes > 1)
+        return;
+    (void)snprintf(line, sizeof line, "postern: note: %s [%s]",
+                   forbidden_describe(&forbidden, "was refused", level, text, sizeof text),
+                   exec->record.id);
+    tell_note(exec, line);
+}
+
+void note_untold(struct exec *exec, uint32_t untold)
+{
+    enum { UNTOLD_FULL = NOTES_SEEN_MAX - NOTES_TOLD_MAX };
+    char line[IPC_LINE_MAX];
+    if (untold == 0 || exec_explain(exec) == EXPLAIN_NONE)
+        return;
+    (void)snprintf(line, sizeof line,
+                   "postern: note: %u%s more kind%s of system call%s refused [%s]",
+                   (unsigned)untold, untold >= UNTOLD_FULL ? " or" : "", untold == 1 ? "" : "s",
+                   untold == 1 ? " was" : "s were", exec->record.id);
     tell_note(exec, line);
 }
 

@@ -6,8 +6,11 @@
 
 #include "exec.h"
 
-/* The profile has refused the system call with this number. */
-void note_syscall(struct exec *exec, int nr);
+/* The worker says that this system call was refused. */
+void note_syscall(struct exec *exec, const struct refused_call *call);
+
+/* So many more kinds of them were refused, and not told one by one. */
+void note_untold(struct exec *exec, uint32_t untold);
 
 /* The client's own limit of memory is kept by less than a cgroup, if it is. */
 void note_memory(const struct exec *exec);

@@ -1,7 +1,7 @@
 #include "verdict.h"
 #include "client_wish.h"
 #include "log.h"
-#include "syscalls.h"
+#include "forbidden.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -104,17 +104,15 @@ static void judge_failed(const struct report *last, const char *program, struct 
         settle(out, VERDICT_CANNOT_EXECUTE, "%s: %s", program, strerror(last->err_num));
 }
 
-static void judge_exit(const struct report *last, const char *profile, struct outcome *out)
+/* Where it is forbidden by a rule, the audit has its place in fields of its own. */
+static void judge_exit(const struct report *last, const struct seccomp_spec *profile,
+                       struct outcome *out)
 {
-    if (last->signalled && last->code == SIGSYS) {
-        char call[64];
-        if (last->syscall_nr >= 0)
-            settle(out, VERDICT_SECCOMP, "system call %s is forbidden by seccomp profile \"%s\"",
-                   syscall_name(last->syscall_nr, call, sizeof call), profile);
-        else
-            settle(out, VERDICT_SECCOMP,
-                   "a system call of a foreign ABI is forbidden by seccomp profile \"%s\"",
-                   profile);
+    struct forbidden forbidden;
+    char text[sizeof out->reason];
+    if (last->call.nr >= 0 && forbidden_find(profile, &last->call, &forbidden)) {
+        settle(out, VERDICT_SECCOMP, "%s",
+               forbidden_describe(&forbidden, "is forbidden", EXPLAIN_REASON, text, sizeof text));
         return;
     }
     *out = (struct outcome){.verdict = last->signalled ? VERDICT_SIGNALLED : VERDICT_EXITED,
@@ -210,7 +208,7 @@ void verdict_judge(const struct report *last, const struct verdict_facts *facts,
     else if (last->type == REPORT_FAILED)
         judge_failed(last, program, out);
     else
-        judge_exit(last, facts->spec->seccomp.name, out);
+        judge_exit(last, &facts->spec->seccomp, out);
 }
 
 char *verdict_line(const struct outcome *outcome, const char *exec_id, char *buf, size_t len)

@@ -51,7 +51,7 @@ struct outcome {
     bool signalled; /* exit-signal rather than exit-status */
     unsigned code;  /* exit status, or signal number */
     bool core;
-    char reason[256]; /* for the line on stderr; "" = no line */
+    char reason[512]; /* for the line on stderr; "" = no line */
 };
 
 const char *verdict_word(enum verdict verdict);
@@ -70,7 +70,7 @@ struct verdict_facts {
     enum end_cause cause;
     const char *program;             /* argv[0] */
     const char *why;                 /* of CAUSE_LOGIN; else it is not looked at */
-    const struct sandbox_spec *spec; /* its limits and the name of its seccomp profile */
+    const struct sandbox_spec *spec; /* its limits and its seccomp profile */
     struct exec_limits limits;       /* those that are in force instead of the spec's */
     const struct cgroup_usage *used; /* of its cgroup, or NULL: it had none */
     struct verdict_total total;

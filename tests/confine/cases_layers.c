@@ -2,12 +2,14 @@
 #include "cases.h"
 #include "cleanup.h"
 #include "harness.h"
+#include "notes.h"
 #include "profile_file.h"
 #include "syscalls.h"
 
 #include <errno.h>
 #include <grp.h>
 #include <linux/landlock.h>
+#include <linux/sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -105,15 +107,19 @@ static void notes_refused_calls(void)
     CHECK(out.ended && out.exit.code == 0);
     CHECK(strstr(out.output, "Operation not permitted") != NULL);
     CHECK(strstr(out.output, "on\n") != NULL);
-    CHECK_INT(out.n_notes, 1);
-    CHECK_INT(out.notes[0], SYS_unshare);
+    CHECK_INT(out.n_notes, 2);
+    CHECK_INT(out.notes[0].nr, SYS_unshare);
+    CHECK_INT(out.notes[0].args[0], CLONE_NEWUSER);
+    CHECK_INT(out.notes[1].args[0], CLONE_NEWNS);
+    CHECK_INT(out.exit.untold, 0);
     /* The probe tries far more than eight kinds: eight are told, each once. */
     harness_run(&tpl, probe, &out);
     CHECK(out.ended);
     CHECK_INT(out.n_notes, 8);
     for (size_t i = 0; i < out.n_notes; i++)
         for (size_t k = i + 1; k < out.n_notes; k++)
-            CHECK(out.notes[i] != out.notes[k]);
+            CHECK(memcmp(&out.notes[i], &out.notes[k], sizeof out.notes[i]) != 0);
+    CHECK(out.exit.untold > 8 && out.exit.untold <= NOTES_SEEN_MAX - NOTES_TOLD_MAX);
     sandbox_template_free(&tpl);
 }
 
@@ -127,7 +133,7 @@ static void kills_by_rule(void)
     harness_run_shell(&tpl, "sleep 1000 & echo before; unshare --user true; echo after", &out);
     CHECK(out.ended && out.exit.signalled);
     CHECK_INT(out.exit.code, SIGSYS);
-    CHECK_INT(out.exit.syscall_nr, SYS_unshare);
+    CHECK_INT(out.exit.call.nr, SYS_unshare);
     CHECK(strcmp(out.output, "before\n") == 0);
     sandbox_template_free(&tpl);
 }
@@ -340,7 +346,7 @@ static void runs_real_programs(void)
         harness_run_shell(&tpl, tools[i].line, &out);
         expect_success(&out);
         if (out.n_notes > 0)
-            printf("%s: %zu notes, of call %d\n", tools[i].program, out.n_notes, out.notes[0]);
+            printf("%s: %zu notes, of call %d\n", tools[i].program, out.n_notes, out.notes[0].nr);
         CHECK_INT(out.n_notes, 0);
     }
     sandbox_template_free(&tpl);
@@ -365,7 +371,7 @@ static void runs_git_strictly(void)
     if (have_perl) {
         harness_run(&tpl, listen, &out);
         CHECK(out.ended && out.exit.code == 1);
-        CHECK_INT(out.notes[0], SYS_listen);
+        CHECK_INT(out.notes[0].nr, SYS_listen);
     }
     sandbox_template_free(&tpl);
 }

@@ -35,7 +35,7 @@ static void passes_exit_codes(void)
         harness_run_shell(template_get(), line, &out);
         CHECK(out.started && out.ended && !out.exit.signalled);
         CHECK_INT(out.exit.code, codes[i]);
-        CHECK_INT(out.exit.syscall_nr, -1);
+        CHECK_INT(out.exit.call.nr, -1);
     }
 }
 
@@ -50,7 +50,7 @@ static void passes_signals(void)
         harness_run_shell(template_get(), line, &out);
         CHECK(out.ended && out.exit.signalled && !out.exit.core);
         CHECK_INT(out.exit.code, signals[i]);
-        CHECK_INT(out.exit.syscall_nr, -1);
+        CHECK_INT(out.exit.call.nr, -1);
     }
 }
 

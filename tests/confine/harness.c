@@ -192,7 +192,7 @@ static void keep_report(struct outcome *out, const struct report *report)
         break;
     case REPORT_NOTE:
         CHECK(out->n_notes < NOTES_KEPT);
-        out->notes[out->n_notes++] = report->syscall_nr;
+        out->notes[out->n_notes++] = report->call;
         break;
     case REPORT_EXIT:
         out->ended = true;

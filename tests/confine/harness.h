@@ -51,7 +51,7 @@ struct run {
 struct outcome {
     bool started, failed, ended;
     struct report failure, exit;
-    int notes[NOTES_KEPT];
+    struct refused_call notes[NOTES_KEPT];
     size_t n_notes;
     char output[OUTPUT_MAX]; /* NUL-terminated */
 };

@@ -48,6 +48,7 @@ sandbox = trap
 extends = acme
 user    = mute
 sandbox = mute
+explain = rule
 [tenant "tight"]
 extends = acme
 user    = tight
@@ -159,15 +160,16 @@ class Outcomes(PosternTest):
 
     def test_seccomp_kills(self):
         start, end = self.verdict(self.ssh("strict", "unshare --user true"), "seccomp", 159,
-                                  'system call unshare is forbidden by seccomp profile "trap"')
+                                  r'system call unshare\(CLONE_NEWUSER\) is forbidden by seccomp '
+                                  'profile "trap"')
         self.assertEqual(end["exit"], 159)
 
     def test_seccomp_refuses_and_says_so(self):
         got = self.ssh("acme", f"{PTRACE}; exit 4")
         self.assertEqual((got.code, got.out), (4, b"-1 1\n"), got)
         start, end = self.server.last_exec()
-        self.assertLine(got.err, r"postern: note: system call ptrace was refused \(EPERM\) by seccomp"
-                                 r' profile "default" \(\S+:\d+\) ' + EXEC_ID)
+        self.assertLine(got.err, r"postern: note: system call ptrace\(PTRACE_TRACEME\) was refused by seccomp"
+                                 r' profile "default" ' + EXEC_ID)
         self.assertIn(f"[{start['exec']}]", got.err.decode())
         self.assertEqual((end["verdict"], end["exit"]), ("exited", 4))
 
@@ -179,13 +181,13 @@ class Outcomes(PosternTest):
     def test_seccomp_note_names_the_policys_own_rule(self):
         got = self.ssh("mute", "uname -s; echo on")
         self.assertIn(b"on\n", got.out)
-        self.assertLine(got.err, r"postern: note: system call uname was refused \(EPERM\) by seccomp "
+        self.assertLine(got.err, r"postern: note: system call uname was refused by seccomp "
                                  rf'profile "mute" \(\S*tenants\.ini:8\) {EXEC_ID}')
 
     def test_namespaces_are_refused(self):
         got = self.ssh("acme", "unshare --user true; echo $?")
         self.assertEqual(got.out, b"1\n", got)
-        self.assertLine(got.err, r"postern: note: system call unshare was refused \(EPERM\) .*")
+        self.assertLine(got.err, r"postern: note: system call unshare\(CLONE_NEWUSER\) was refused .*")
 
     def test_ordinary_programs_cause_no_notes(self):
         got = self.ssh("acme", "ps; id; ls -l /; uname -a; date; sort </etc/passwd; grep x /etc/group;"

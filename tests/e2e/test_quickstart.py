@@ -26,7 +26,7 @@ class Quickstart(PosternTest):
         self.assertRegex(allowed, r"(?s)Linux postern .*uid=\d+\(acme\).*PID")
         self.assertEqual(listed, 'Readable by the tenant "readonly", and all that is.\n')
         self.assertRegex(denied, r"postern: denied: .+ \[\S+\]")
-        self.assertRegex(explained, r"postern: note: system call unshare was refused \(EPERM\) by")
+        self.assertRegex(explained, r"postern: note: system call unshare\(CLONE_NEWUSER\) was refused by")
         self.assertEqual(seven.strip(), "")
         asked = re.search(r"^\$ postern explain .*\n((?:.*\n)*?)→ exit 1$", text, re.M)
         self.assertRegex(asked.group(1), r"(?m)^decision  denied: .+ path isn't under the directory")

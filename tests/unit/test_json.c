@@ -26,9 +26,12 @@ static void test_members(void **state)
     json_bytes(&json, "b", "x\0y", 3);
     json_str(&json, "n", NULL);
     json_uint(&json, "big", UINT64_MAX);
+    json_texts(&json, "none", NULL, 0);
+    json_texts(&json, "two", (const char *const[]){"a", "\"\n"}, 2);
     assert_string_equal(finish(&json),
                         "{\"v\":1,\"s\":\"a\\\"b\\\\c\\u000a\\u001b\\u007f\\u00ff\","
-                        "\"b\":\"x\\u0000y\",\"n\":null,\"big\":18446744073709551615}\n");
+                        "\"b\":\"x\\u0000y\",\"n\":null,\"big\":18446744073709551615,"
+                        "\"none\":[],\"two\":[\"a\",\"\\\"\\u000a\"]}\n");
 }
 
 static void test_long_value_is_cut(void **state)

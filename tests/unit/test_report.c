@@ -16,7 +16,8 @@ static void assert_same(const struct report *a, const struct report *b)
     assert_int_equal(a->type, b->type);
     assert_int_equal(a->stage, b->stage);
     assert_int_equal(a->err_num, b->err_num);
-    assert_int_equal(a->syscall_nr, b->syscall_nr);
+    assert_memory_equal(&a->call, &b->call, sizeof a->call);
+    assert_int_equal(a->untold, b->untold);
     assert_int_equal(a->signalled, b->signalled);
     assert_int_equal(a->code, b->code);
     assert_int_equal(a->core, b->core);
@@ -28,22 +29,27 @@ static void assert_same(const struct report *a, const struct report *b)
 }
 
 static const struct report good[] = {
-    {.type = REPORT_STARTED, .syscall_nr = -1},
-    {.type = REPORT_FAILED, .stage = STAGE_MOUNT, .err_num = 1, .syscall_nr = -1},
-    {.type = REPORT_FAILED, .stage = STAGE_EXEC, .err_num = 4095, .syscall_nr = -1},
-    {.type = REPORT_NOTE, .syscall_nr = 0},
-    {.type = REPORT_NOTE, .syscall_nr = 462},
-    {.type = REPORT_EXIT, .code = 0, .syscall_nr = -1},
+    {.type = REPORT_STARTED, .call.nr = -1},
+    {.type = REPORT_FAILED, .stage = STAGE_MOUNT, .err_num = 1, .call.nr = -1},
+    {.type = REPORT_FAILED, .stage = STAGE_EXEC, .err_num = 4095, .call.nr = -1},
+    {.type = REPORT_NOTE, .call.nr = 0},
+    {.type = REPORT_NOTE,
+     .call = {.nr = 462, .abi = CALL_X32, .args = {1, 2, 3, 4, 5, UINT32_MAX}}},
+    {.type = REPORT_EXIT, .code = 0, .call.nr = -1},
     {.type = REPORT_EXIT,
      .code = 255,
-     .syscall_nr = -1,
+     .call.nr = -1,
      .user_us = UINT64_MAX,
      .system_us = 1ULL << 40,
      .max_rss_kib = 7,
      .read_bytes = 512,
      .written_bytes = UINT64_MAX},
-    {.type = REPORT_EXIT, .signalled = true, .code = SIGSYS, .syscall_nr = 272},
-    {.type = REPORT_EXIT, .signalled = true, .code = 64, .core = true, .syscall_nr = -1},
+    {.type = REPORT_EXIT,
+     .signalled = true,
+     .code = SIGSYS,
+     .call = {.nr = 272, .args = {0x10000000}},
+     .untold = 65535},
+    {.type = REPORT_EXIT, .signalled = true, .code = 64, .core = true, .call.nr = -1},
 };
 
 enum { GOOD = sizeof good / sizeof *good };
@@ -90,15 +96,18 @@ static void test_bounds(void **state)
         {.type = REPORT_FAILED, .stage = STAGE_COUNT},
         {.type = REPORT_FAILED, .err_num = 4096},
         {.type = REPORT_FAILED, .err_num = -1},
-        {.type = REPORT_NOTE, .syscall_nr = -1},
-        {.type = REPORT_NOTE, .syscall_nr = -2},
-        {.type = REPORT_NOTE, .syscall_nr = 65536},
-        {.type = REPORT_EXIT, .code = 256, .syscall_nr = -1},
-        {.type = REPORT_EXIT, .code = -1, .syscall_nr = -1},
-        {.type = REPORT_EXIT, .signalled = true, .code = 0, .syscall_nr = -1},
-        {.type = REPORT_EXIT, .signalled = true, .code = 65, .syscall_nr = -1},
-        {.type = REPORT_EXIT, .code = 0, .core = true, .syscall_nr = -1},
-        {.type = REPORT_EXIT, .code = 0, .syscall_nr = 5},
+        {.type = REPORT_NOTE, .call.nr = -1},
+        {.type = REPORT_NOTE, .call.nr = -2},
+        {.type = REPORT_NOTE, .call.nr = 65536},
+        {.type = REPORT_NOTE, .call.abi = CALL_ABIS},
+        {.type = REPORT_NOTE, .call.abi = (enum call_abi) - 1},
+        {.type = REPORT_EXIT, .call.nr = -1, .untold = 65536},
+        {.type = REPORT_EXIT, .code = 256, .call.nr = -1},
+        {.type = REPORT_EXIT, .code = -1, .call.nr = -1},
+        {.type = REPORT_EXIT, .signalled = true, .code = 0, .call.nr = -1},
+        {.type = REPORT_EXIT, .signalled = true, .code = 65, .call.nr = -1},
+        {.type = REPORT_EXIT, .code = 0, .core = true, .call.nr = -1},
+        {.type = REPORT_EXIT, .code = 0, .call.nr = 5},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         expect_refused(&bad[i]);
@@ -116,8 +125,7 @@ static void test_booleans(void **state)
 {
     (void)state;
     unsigned char buf[REPORT_MAX];
-    struct report got,
-        report = {.type = REPORT_EXIT, .signalled = true, .code = 9, .syscall_nr = -1};
+    struct report got, report = {.type = REPORT_EXIT, .signalled = true, .code = 9, .call.nr = -1};
     size_t len = report_encode(&report, buf);
     assert_int_equal(buf[4], 1);
     buf[4] = 2;

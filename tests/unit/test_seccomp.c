@@ -147,11 +147,11 @@ static void test_foreign_calls(void **state)
     for (size_t i = 0; i < array_len(arches); i++) {
         struct seccomp_data data = {.nr = SYS_read, .arch = arches[i]};
         if (arches[i] != seccomp_arch_native())
-            assert_int_equal(run_filter(&data), SECCOMP_RET_KILL_PROCESS);
+            assert_int_equal(run_filter(&data), SECCOMP_RET_USER_NOTIF);
     }
 #if defined(__x86_64__)
-    assert_int_equal(answer(0x40000000 | SYS_read, 0, 0), SECCOMP_RET_KILL_PROCESS);
-    assert_int_equal(answer(0x40000000 | SYS_clone, 0, 0), SECCOMP_RET_KILL_PROCESS);
+    assert_int_equal(answer(0x40000000 | SYS_read, 0, 0), SECCOMP_RET_USER_NOTIF);
+    assert_int_equal(answer(0x40000000 | SYS_clone, 0, 0), SECCOMP_RET_USER_NOTIF);
 #endif
 }
 
@@ -202,8 +202,10 @@ static void test_arguments(void **state)
     expect_masked(SYS_ioctl, 1, TCGETS, SECCOMP_RET_ALLOW);
     expect_masked(SYS_ioctl, 0, TIOCSTI, SECCOMP_RET_ALLOW); /* another argument */
     for (size_t i = 0; i < array_len(families); i++) {
+        bool is_unix = families[i] == AF_UNIX;
         expect_masked(SYS_socket, 0, families[i], SECCOMP_RET_ALLOW);
-        expect_masked(SYS_socketpair, 0, families[i], SECCOMP_RET_ALLOW);
+        expect_masked(SYS_socketpair, 0, families[i],
+                      is_unix ? SECCOMP_RET_ALLOW : SECCOMP_RET_USER_NOTIF);
     }
     for (uint32_t family = 17; family < 64; family++)
         expect_masked(SYS_socket, 0, family, SECCOMP_RET_USER_NOTIF);
@@ -213,6 +215,80 @@ static void test_arguments(void **state)
     expect_masked(SYS_personality, 0, 0x0040000, SECCOMP_RET_USER_NOTIF);
     expect_masked(SYS_personality, 0, 0x0400000, SECCOMP_RET_USER_NOTIF);
     expect_masked(SYS_read, 0, 1, SECCOMP_RET_ALLOW);
+}
+
+static uint32_t answer2(int nr, unsigned i, uint64_t first, unsigned k, uint64_t second)
+{
+    struct seccomp_data data = {.nr = nr, .arch = seccomp_arch_native()};
+    data.args[i] = first;
+    data.args[k] = second;
+    return run_filter(&data);
+}
+
+/* Rules that look at one argument where another one has a certain value. */
+static void test_two_arguments(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t family, protocol;
+        uint32_t want;
+    } cases[] = {
+        {AF_NETLINK, 0, SECCOMP_RET_ALLOW},
+        {AF_NETLINK, 1ULL << 32, SECCOMP_RET_ALLOW},
+        {AF_NETLINK, 9, SECCOMP_RET_USER_NOTIF},
+        {AF_NETLINK | 1ULL << 32, 12, SECCOMP_RET_USER_NOTIF},
+        {AF_NETLINK, 12 | 1ULL << 40, SECCOMP_RET_USER_NOTIF},
+        {AF_UNIX, 9, SECCOMP_RET_ALLOW},
+        {AF_INET, 0, SECCOMP_RET_ALLOW},
+        {AF_INET, 6, SECCOMP_RET_ALLOW},
+        {AF_INET, 17, SECCOMP_RET_ALLOW},
+        {AF_INET6, 58, SECCOMP_RET_ALLOW},
+        {AF_INET, 132, SECCOMP_RET_USER_NOTIF},
+        {AF_INET6, 132, SECCOMP_RET_USER_NOTIF},
+        {AF_INET6, 33, SECCOMP_RET_USER_NOTIF},
+        {AF_INET, 256, SECCOMP_RET_USER_NOTIF},
+        {AF_INET, 262, SECCOMP_RET_ERRNO | EPROTONOSUPPORT},
+        {AF_INET6, 262, SECCOMP_RET_ERRNO | EPROTONOSUPPORT},
+        {AF_UNIX, 262, SECCOMP_RET_ALLOW},
+    };
+    add_rule(SYS_socket, SECCOMP_ANSWER_ALLOW);
+    add_rule(SYS_setsockopt, SECCOMP_ANSWER_ALLOW);
+    compile();
+    for (size_t i = 0; i < array_len(cases); i++)
+        assert_int_equal(answer2(SYS_socket, 0, cases[i].family, 2, cases[i].protocol),
+                         cases[i].want);
+    assert_int_equal(answer2(SYS_setsockopt, 1, 6, 2, 31), SECCOMP_RET_USER_NOTIF);
+    assert_int_equal(answer2(SYS_setsockopt, 1, 1, 2, 31), SECCOMP_RET_ALLOW);
+    assert_int_equal(answer2(SYS_setsockopt, 1, 6, 2, 1), SECCOMP_RET_ALLOW);
+}
+
+static void test_more_arguments(void **state)
+{
+    (void)state;
+    static const struct {
+        int nr;
+        unsigned arg;
+        uint32_t refused, allowed;
+    } cases[] = {
+        {SYS_ioctl, 1, 0x5423, 0x5424}, {SYS_fcntl, 1, 1024, 1025},
+        {SYS_prctl, 0, 35, 36},         {SYS_prctl, 0, 59, 15},
+        {SYS_prctl, 0, 62, 1},          {SYS_prctl, 0, 67, 38},
+        {SYS_madvise, 2, 12, 13},       {SYS_seccomp, 1, 8, 1},
+        {SYS_mmap, 3, 0x40022, 0x22},   {SYS_memfd_create, 1, 4, 3},
+        {SYS_shmget, 2, 04000, 01777},  {SYS_ioctl, 1, 0x800c6613, 0x80086601},
+    };
+    for (size_t i = 0; i < array_len(cases); i++) {
+        bool added = false;
+        for (size_t k = 0; k < i; k++)
+            added |= cases[k].nr == cases[i].nr;
+        if (!added)
+            add_rule(cases[i].nr, SECCOMP_ANSWER_ALLOW);
+    }
+    compile();
+    for (size_t i = 0; i < array_len(cases); i++) {
+        expect_masked(cases[i].nr, cases[i].arg, cases[i].refused, SECCOMP_RET_USER_NOTIF);
+        expect_masked(cases[i].nr, cases[i].arg, cases[i].allowed, SECCOMP_RET_ALLOW);
+    }
 }
 
 /* An argument rule never opens what the profile closes. */
@@ -276,6 +352,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_foreign_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_namespaces, setup, teardown),
         cmocka_unit_test_setup_teardown(test_arguments, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_two_arguments, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_more_arguments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_denied_with_arguments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test(test_names),

@@ -1,0 +1,277 @@
+#include "profile_args.h"
+
+#include "cleanup.h"
+#include "profile.h"
+
+#include <asm/ioctls.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf_common.h>
+#include <linux/fs.h>
+#include <linux/fscrypt.h>
+#include <linux/netlink.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+/*
+ * libseccomp can't say "all but these values" about the 32 bits that the kernel looks at: its NE
+ * compares 64 bits, so a set high bit would slip through. Argument rules are therefore a prologue
+ * of our own, which goes on to libseccomp's program when it has no objection.
+ */
+enum arg_test {
+    REFUSE_BITS,   /* refused if any bit of values[0] is set */
+    REFUSE_VALUES, /* refused if it is one of values */
+    ONLY_VALUES,   /* refused unless it is one of values */
+};
+
+enum { ARG_VALUES_MAX = 7, WHEN_MAX = 2 };
+
+/* From linux/prctl.h of newer kernels, and from linux/in.h, which doesn't go with netinet/in.h. */
+enum { POSTERN_PR_SET_MEMORY_MERGE = 67, POSTERN_IPPROTO_MPTCP = 262 };
+
+struct arg_rule {
+    int nr;
+    unsigned arg;
+    enum arg_test test;
+    size_t n;
+    uint32_t values[ARG_VALUES_MAX];
+    const char *why; /* for whoever made the call; NULL: it is answered `quiet` without a note */
+    unsigned when_arg;
+    size_t n_when;           /* 0: whatever the other arguments are */
+    uint32_t when[WHEN_MAX]; /* only if args[when_arg] is one of these */
+    int quiet;
+};
+
+#define NEW_NAMESPACES                                                                             \
+    ((uint32_t)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |      \
+                CLONE_NEWPID | CLONE_NEWNET))
+
+static const char new_namespace[] = "in a namespace of its own it would have more rights";
+static const char rare_family[] = "only unix, inet, inet6 and netlink sockets stay in the sandbox";
+static const char rare_protocol[] = "it would load a rare protocol into the host's kernel";
+static const char huge_pages[] = "memory limits don't count the host's huge pages";
+static const char shared_pages[] = "merged pages tell what others have in memory";
+
+static const struct arg_rule arg_rules[] = {
+    /* CLONE_NEWTIME is left out of clone: there its bit belongs to the exit signal. */
+    {SYS_clone, 0, REFUSE_BITS, 1, {NEW_NAMESPACES}, .why = new_namespace},
+    {SYS_unshare, 0, REFUSE_BITS, 1, {NEW_NAMESPACES | CLONE_NEWTIME}, .why = new_namespace},
+    /* setns(2) takes 0 for "any kind", so no argument is harmless. */
+    {SYS_setns, 1, ONLY_VALUES, 0, {0}, .why = "other namespaces are not the sandbox's"},
+
+    {SYS_ioctl, 1, REFUSE_VALUES, 2, {TIOCSTI, TIOCLINUX}, .why = "it types for others"},
+    /* N_GSM, N_HDLC and their like are modules that anybody's terminal makes the kernel load. */
+    {SYS_ioctl, 1, REFUSE_VALUES, 1, {TIOCSETD}, .why = "it would load a rare line discipline"},
+    {SYS_ioctl,
+     1,
+     REFUSE_VALUES,
+     2,
+     {FS_IOC_FSSETXATTR, FS_IOC_SETFLAGS},
+     .why = "it would leave the quota of the workspace"}, /* quota.h */
+    {SYS_ioctl,
+     1,
+     REFUSE_VALUES,
+     2,
+     {FS_IOC_SET_ENCRYPTION_POLICY, FS_IOC_ADD_ENCRYPTION_KEY},
+     .why = "keys are kept in the host's kernel"},
+    /* A lease on a kept file keeps whoever opens it on the host waiting, for 45 seconds. */
+    {SYS_fcntl,
+     1,
+     REFUSE_VALUES,
+     1,
+     {F_SETLEASE},
+     .why = "whoever else opens the file would have to wait"},
+
+    /* PER_LINUX, PER_LINUX32, both with UNAME26, and the query. What weakens the layout of memory
+     * (ADDR_NO_RANDOMIZE, READ_IMPLIES_EXEC …) helps nobody but who attacks the program. */
+    {SYS_personality,
+     0,
+     ONLY_VALUES,
+     5,
+     {0, 0x8, 0x20000, 0x20008, 0xffffffff},
+     .why = "it weakens the layout of memory"},
+    {SYS_prctl, 0, REFUSE_VALUES, 1, {PR_SET_MM}, .why = "a process would show what it isn't"},
+    {SYS_prctl,
+     0,
+     REFUSE_VALUES,
+     1,
+     {PR_SET_SYSCALL_USER_DISPATCH},
+     .why = "system calls would be caught before the filter sees them"},
+    /* A core of one's own leaves its sibling idle, which others of the host pay for. */
+    {SYS_prctl, 0, REFUSE_VALUES, 1, {PR_SCHED_CORE}, .why = "it keeps others from the processor"},
+    {SYS_prctl, 0, REFUSE_VALUES, 1, {POSTERN_PR_SET_MEMORY_MERGE}, .why = shared_pages},
+    {SYS_madvise, 2, REFUSE_VALUES, 1, {MADV_MERGEABLE}, .why = shared_pages},
+    /* The kernel allows no second listener below ours, which could let calls go on; so do we. */
+    {SYS_seccomp,
+     1,
+     REFUSE_BITS,
+     1,
+     {SECCOMP_FILTER_FLAG_NEW_LISTENER},
+     .why = "a listener could allow what the sandbox refuses"},
+
+    /* They come from a pool of the host that no limit of memory counts. */
+    {SYS_mmap, 3, REFUSE_BITS, 1, {MAP_HUGETLB}, .why = huge_pages},
+    {SYS_memfd_create, 1, REFUSE_BITS, 1, {MFD_HUGETLB}, .why = huge_pages},
+    {SYS_shmget, 2, REFUSE_BITS, 1, {SHM_HUGETLB}, .why = huge_pages},
+
+    /* AF_VSOCK, AF_ALG and others reach beyond a network namespace or deep into the kernel. */
+    {SYS_socket, 0, ONLY_VALUES, 4, {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK}, .why = rare_family},
+    {SYS_socketpair, 0, ONLY_VALUES, 1, {AF_UNIX}, .why = "pairs are of unix sockets"},
+    /* NETLINK_ROUTE serves getifaddrs(3). The others are the host's firewall, audit, devices … */
+    {SYS_socket,
+     2,
+     ONLY_VALUES,
+     1,
+     {NETLINK_ROUTE},
+     .why = "of netlink, only NETLINK_ROUTE stays in the sandbox",
+     .when_arg = 0,
+     .n_when = 1,
+     .when = {AF_NETLINK}},
+    /* Go listens by MPTCP first and takes TCP where the kernel hasn't any. */
+    {SYS_socket,
+     2,
+     REFUSE_VALUES,
+     1,
+     {POSTERN_IPPROTO_MPTCP},
+     .when_arg = 0,
+     .n_when = 2,
+     .when = {AF_INET, AF_INET6},
+     .quiet = EPROTONOSUPPORT},
+    /* SCTP, DCCP, SMC, L2TP … are modules that anybody's socket makes the kernel load. Raw ones
+     * need a capability; ping(8) has sockets of its own. */
+    {SYS_socket,
+     2,
+     ONLY_VALUES,
+     6,
+     {IPPROTO_IP, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMPV6, IPPROTO_RAW},
+     .why = rare_protocol,
+     .when_arg = 0,
+     .n_when = 2,
+     .when = {AF_INET, AF_INET6}},
+    /* As for kernel TLS and others, by name. */
+    {SYS_setsockopt,
+     2,
+     REFUSE_VALUES,
+     1,
+     {TCP_ULP},
+     .why = rare_protocol,
+     .when_arg = 1,
+     .n_when = 1,
+     .when = {IPPROTO_TCP}},
+};
+
+_Static_assert(4 + 4 + array_len(arg_rules) * (ARG_VALUES_MAX + WHEN_MAX + 5) <= PROFILE_ARGS_MAX,
+               "there is room for all of them");
+
+static bool holds(const struct arg_rule *rule, const uint32_t *args)
+{
+    bool applies = rule->n_when == 0, listed = false;
+    for (size_t i = 0; i < rule->n_when; i++)
+        applies |= args[rule->when_arg] == rule->when[i];
+    if (!applies)
+        return false;
+    if (rule->test == REFUSE_BITS)
+        return (args[rule->arg] & rule->values[0]) != 0;
+    for (size_t i = 0; i < rule->n; i++)
+        listed |= args[rule->arg] == rule->values[i];
+    return listed == (rule->test == REFUSE_VALUES);
+}
+
+const char *profile_always_refused(const struct refused_call *call)
+{
+    for (size_t i = 0; i < array_len(arg_rules); i++) {
+        const struct arg_rule *rule = &arg_rules[i];
+        if (rule->nr == call->nr && rule->why != NULL && holds(rule, call->args))
+            return rule->why;
+    }
+    return NULL;
+}
+
+#define JUMP(op, value, yes, no)                                                                   \
+    ((struct sock_filter)BPF_JUMP(BPF_JMP | (op) | BPF_K, (uint32_t)(value), (uint8_t)(yes),       \
+                                  (uint8_t)(no)))
+#define LOAD(at)     ((struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(at)))
+#define RETURN(what) ((struct sock_filter)BPF_STMT(BPF_RET | BPF_K, (what)))
+
+/* The half of an argument that the kernel looks at. */
+static struct sock_filter load_arg(unsigned arg)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    enum { LOW_HALF = 0 };
+#else
+    enum { LOW_HALF = 4 };
+#endif
+    return LOAD(offsetof(struct seccomp_data, args) + arg * sizeof(uint64_t) + LOW_HALF);
+}
+
+/* One comparison after the other; a hit goes on behind them, and past `skip` more. */
+static size_t emit_any_of(struct sock_filter *at, const uint32_t *values, size_t n, size_t skip,
+                          size_t otherwise)
+{
+    for (size_t i = 0; i < n; i++)
+        at[i] = JUMP(BPF_JEQ, values[i], n - 1 - i + skip, i == n - 1 ? otherwise : 0);
+    return n;
+}
+
+static size_t emit_rule(struct sock_filter *out, const struct arg_rule *rule)
+{
+    const struct sock_filter refuse =
+        RETURN(rule->why != NULL ? (uint32_t)SECCOMP_RET_USER_NOTIF
+                                 : (uint32_t)SECCOMP_RET_ERRNO | (uint32_t)rule->quiet);
+    size_t test = 1 + rule->n + 1; /* load, compare, refuse */
+    size_t when = rule->n_when > 0 ? 1 + rule->n_when : 0;
+    size_t n = 0;
+    out[n++] = LOAD(offsetof(struct seccomp_data, nr));
+    out[n++] = JUMP(BPF_JEQ, rule->nr, 0, when + test);
+    if (rule->n_when > 0) {
+        out[n++] = load_arg(rule->when_arg);
+        n += emit_any_of(out + n, rule->when, rule->n_when, 0, test);
+    }
+    out[n++] = load_arg(rule->arg);
+    if (rule->test == REFUSE_BITS)
+        out[n++] = JUMP(BPF_JSET, rule->values[0], 0, 1);
+    else if (rule->test == REFUSE_VALUES)
+        n += emit_any_of(out + n, rule->values, rule->n, 0, 1);
+    else
+        n += emit_any_of(out + n, rule->values, rule->n, 1, 0);
+    out[n++] = refuse;
+    return n;
+}
+
+/* What isn't the native ABI would be numbered in another way. */
+static size_t emit_abi(struct sock_filter *out)
+{
+    size_t n = 0;
+    out[n++] = LOAD(offsetof(struct seccomp_data, arch));
+    out[n++] = JUMP(BPF_JEQ, seccomp_arch_native(), 1, 0);
+    out[n++] = RETURN(SECCOMP_RET_USER_NOTIF);
+#if defined(__x86_64__)
+    enum { X32_BIT = 0x40000000 };
+    out[n++] = LOAD(offsetof(struct seccomp_data, nr));
+    /* -1 is no call but what a tracer makes of one that it skips. */
+    out[n++] = JUMP(BPF_JEQ, UINT32_MAX, 2, 0);
+    out[n++] = JUMP(BPF_JSET, X32_BIT, 0, 1);
+    out[n++] = RETURN(SECCOMP_RET_USER_NOTIF);
+#endif
+    return n;
+}
+
+size_t profile_args_emit(struct sock_filter *out, const struct seccomp_spec *spec)
+{
+    size_t n = emit_abi(out);
+    for (size_t i = 0; i < array_len(arg_rules); i++) {
+        const struct seccomp_rule *rule = profile_find_rule(spec, arg_rules[i].nr);
+        if (rule != NULL && rule->answer == SECCOMP_ANSWER_ALLOW)
+            n += emit_rule(out + n, &arg_rules[i]);
+    }
+    return n;
+}
