@@ -84,7 +84,7 @@ static int read_claim(char *line, struct uid_claim *claim, struct err *err)
 
 static int add_line(struct uid_record *record, char *line, struct err *err)
 {
-    struct uid_claim claim;
+    struct uid_claim claim = {0};
     if (read_claim(line, &claim, err) < 0)
         return -1;
     size_t before = record->n;

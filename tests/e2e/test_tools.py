@@ -11,7 +11,7 @@ from harness import (PATIENCE, POSTERN, SANITIZED, SOURCE, PosternTest, clean_en
                      wait_until)
 
 COMPLETIONS = os.path.join(SOURCE, "packaging/completions")
-SUBCOMMANDS = ["check", "show", "explain", "test", "replay", "version", "help"]
+SUBCOMMANDS = ["check", "show", "explain", "test", "replay", "doctor", "version", "help"]
 ESC = b"\033["
 EVERY_BYTE = bytes(range(1, 256))
 
@@ -304,7 +304,8 @@ class Output(ToolTest):
         config = os.path.join(self.other(
             POLICY + '[test "t"]\nuser = x\ncommand = x\nexpect = denied\n'
             '[tenant "date"]\nauth = none\nforce = /bin/date\n', "members"), "postern.ini")
-        for argv in (["check"], ["show"], ["test"], ["replay", "--against", config, trail],
+        for argv in (["check"], ["show"], ["test"], ["doctor"],
+                     ["replay", "--against", config, trail],
                      ["explain", "--user", "acme", "--key", key, "id"]):
             got = postern(argv[0], "--json", *(["-f", config] if argv[0] != "replay" else []),
                           *argv[1:])
