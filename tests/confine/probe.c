@@ -70,8 +70,8 @@ static bool try_property(const struct property *property)
 
 int main(int argc, char **argv)
 {
-    const struct property_list lists[] = {probe_process(), probe_files(), probe_proc(),
-                                          probe_kernel(), probe_network()};
+    const struct property_list lists[] = {probe_process(), probe_files(),     probe_proc(),
+                                          probe_kernel(),  probe_arguments(), probe_network()};
     bool list_only = argc > 1 && strcmp(argv[1], "--list") == 0;
     size_t tried = 0, held = 0;
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {

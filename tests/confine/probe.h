@@ -38,7 +38,11 @@ struct property_list probe_files(void);
 struct property_list probe_proc(void);
 struct property_list probe_process(void);
 struct property_list probe_kernel(void);
+struct property_list probe_arguments(void);
 struct property_list probe_network(void);
+
+/* The call with these arguments answers `want`. */
+bool probe_is_refused(const struct property *property, char *why);
 
 /* Says why a property doesn't hold. Returns false. */
 bool probe_open(char *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
