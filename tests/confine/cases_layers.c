@@ -330,6 +330,22 @@ static void runs_real_programs(void)
                        "subprocess.run([\"true\"], check=True); m.Pool(2).map(len, [\"a\"])'"},
         {"perl", "perl -e 'exit(getpwuid($<) ne \"acme\")'"},
         {"java", "java -version"},
+        {"javac", "printf 'class A { public static void main(String[] a) throws Exception "
+                  "{ Thread t = new Thread(() -> {}); t.start(); t.join(); } }' > A.java && "
+                  "javac A.java && java -cp . A"},
+        {"node", "node -e 'const c = require(\"child_process\"), n = require(\"net\"); "
+                 "c.execSync(\"true\"); n.createServer().listen(0, function() { this.close() }); "
+                 "new (require(\"worker_threads\").Worker)(\"1\", {eval: true})'"},
+        {"go", "printf 'package main\\nimport (\"net\"; \"os/exec\")\\nfunc main() { "
+               "_, _ = net.Listen(\"tcp\", \":0\"); _ = exec.Command(\"true\").Run() }' > m.go && "
+               "GOCACHE=$PWD/c GOFLAGS=-mod=mod go run m.go"},
+        {"cmake", "printf 'project(x C)\\nadd_executable(x x.c)' > CMakeLists.txt && "
+                  "echo 'int main(void){return 0;}' > x.c && cmake -B b >/dev/null && "
+                  "cmake --build b >/dev/null"},
+        {"tar", "tar cf - /etc/passwd 2>/dev/null | xz | xz -d | tar tf -"},
+        {"tclsh", "echo 'exec true' | tclsh"},
+        {"gpg", "gpg --batch --homedir $PWD --passphrase '' --quick-gen-key a 2>/dev/null; "
+                "gpgconf --homedir $PWD --kill all; true"},
         {"sha256sum", "echo x | sha256sum && seq 100000 | sort -n | tail -1"},
     };
     struct sandbox_spec spec = harness_spec();
