@@ -38,6 +38,7 @@ struct loader {
     struct ini_doc doc;           /* every section of every file */
     struct section_set sandboxes; /* its nodes are parallel to policy.sandboxes */
     struct section_set tenants;
+    bool is_whole;  /* everything was read, and built as far as it was right */
     size_t guesses; /* how often it was guessed what a wrong name should have been */
 };
 

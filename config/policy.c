@@ -122,6 +122,7 @@ static int load(struct loader *l, const char *config_path, const char *const *po
         return -1;
     if (sandboxes_build(l) < 0 || tenants_build(l) < 0 || key_index_build(l) < 0)
         return -1;
+    l->is_whole = true;
     return policy_tests_build(l);
 }
 
@@ -129,6 +130,8 @@ static int load_all(struct loader *l, const struct policy_source *source)
 {
     if (load(l, source->config_path, source->policy_paths) < 0)
         return -1;
+    if (source->judge != NULL && l->is_whole)
+        source->judge(source->judge_user, l->policy, l->diags);
     return source->keep_settings && !diags_any(l->diags) ? effective_build(l) : 0;
 }
 

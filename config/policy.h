@@ -59,8 +59,10 @@ enum limits_mode {
 struct server_config {
     struct listen_addr *listen; /* default: 0.0.0.0:2222 and [::]:2222 */
     size_t n_listen;
-    struct str_list host_keys; /* paths; default: /etc/postern/host_{ed25519,ecdsa,rsa}_key */
-    bool host_keys_defaulted;  /* then only those that exist are used, at least one */
+    struct str_list host_keys;      /* paths; default: /etc/postern/host_{ed25519,ecdsa,rsa}_key */
+    bool host_keys_defaulted;       /* then only those that exist are used, at least one */
+    struct origin *host_key_places; /* parallel to host_keys, unless that is the default */
+    size_t n_host_key_places;
     char *user;                /* of sessions; default "_postern" */
     char *session_path;        /* default: compiled in */
     char *seccomp_dir;         /* profiles and groups; default: compiled in */
@@ -76,7 +78,10 @@ struct server_config {
     char *state_dir; /* what the server has to remember; default /var/lib/postern */
     char *cgroup;    /* directory of cgroup v2 to run in; NULL: the one that it was started in */
     enum limits_mode limits;
-    uid_t policy_owner; /* who besides root may own policy and key files; default 0 */
+    bool limits_unclear; /* `limits` or `cgroup` was refused: seen while a policy is judged alone */
+    uid_t policy_owner;  /* who besides root may own policy and key files; default 0 */
+    struct origin origin;        /* of the section, or of the configuration without one */
+    const struct origin *places; /* of the settings, for server_place() */
 };
 
 enum explain_level { EXPLAIN_NONE, EXPLAIN_REASON, EXPLAIN_RULE };
@@ -145,8 +150,9 @@ struct subsystem {
 struct tenant {
     char *name; /* tenants are sorted by it */
     struct origin origin;
-    bool extended; /* other tenants begin with it */
-    char *user;    /* login name, default: name */
+    const struct origin *places; /* of the settings, for tenant_place() */
+    bool extended;               /* other tenants begin with it */
+    char *user;                  /* login name, default: name */
     char *run_as; /* user of this host that its commands run as; NULL: nobody's, a uid of its own */
     uid_t uid;
     gid_t gid;             /* the same number as uid, or the primary group of run_as */
@@ -300,6 +306,14 @@ struct policy_source {
     const char *config_path;         /* [server] only; NULL: defaults */
     const char *const *policy_paths; /* NULL-terminated, or NULL: policy.d beside config_path */
     bool keep_settings;              /* fill policy.shown; takes memory for every key */
+    /*
+     * Adds what else is wrong with the policy, or unwise, as far as this host can tell; or NULL. It
+     * is called once all sections have been read, even if that has found errors: then the policy
+     * holds what was right in it and, for the rest, what is inherited or the defaults. It is not
+     * called if the configuration could not be read at all, or memory ran out.
+     */
+    void (*judge)(void *user, const struct policy *policy, struct diags *diags);
+    void *judge_user;
 };
 
 /*
@@ -335,6 +349,15 @@ bool policy_find_fingerprint(const struct policy *policy, const char *user, cons
 const struct tenant *policy_find_open(const struct policy *policy, const char *user);
 
 const struct tenant *policy_find_tenant(const struct policy *policy, const char *name);
+
+/*
+ * Where a setting was made, by the section itself or by one that it inherits from; the place of the
+ * section if it is nowhere, or the key has a wrong value. `item` tells the values of `read`,
+ * `write` and `hide` apart, by their index; of other lists it is the last line.
+ */
+struct origin server_place(const struct policy *policy, const char *key);
+struct origin tenant_place(const struct tenant *tenant, const char *key);
+struct origin sandbox_place(const struct sandbox_spec *spec, const char *key, size_t item);
 
 /* Whether accept-env of the tenant lets the client set `name` to `value` (RFC 4254 §6.4). Names
  * that steer the loader, a shell or our own variables are never accepted. */

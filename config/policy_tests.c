@@ -287,7 +287,7 @@ static int build_test(struct loader *l, const struct ini_section *s)
     b.test.name = pool_strdup(l->pool, s->name);
     if (b.test.name == NULL)
         return -1;
-    schema_apply(l, &test_schema, s, &b);
+    schema_apply(l, &test_schema, s, &b, NULL);
     check_test(l, &b);
     return pool_push(l->pool, (void *)&policy->tests, &policy->n_tests, &b.test, sizeof b.test);
 }

@@ -1,4 +1,5 @@
 #include "cleanup.h"
+#include "places.h"
 #include "schema_fields.h"
 #include "syscall_profiles.h"
 #include "text.h"
@@ -11,6 +12,7 @@ enum { BINDS_MAX = 256, HIDES_MAX = 256 };
 
 struct sandbox_build {
     struct sandbox_spec spec;
+    struct sandbox_places *places;
     const char *profile;
     struct origin profile_at;
 };
@@ -28,8 +30,10 @@ static int set_root(struct loader *l, void *target, const struct origin *at, con
     spec->root = NULL;
     if (strcmp(value, "host") == 0)
         return 0;
-    if (value_shared_path(value, err) < 0)
+    if (value_shared_path(value, err) < 0) {
+        spec->faulty = true;
         return value[0] == '/' ? -1 : err_wrap(err, "neither 'host' nor a directory's path");
+    }
     spec->root = pool_strdup(l->pool, value);
     return spec->root == NULL ? err_no_memory(err) : 0;
 }
@@ -82,44 +86,59 @@ static int parse_bind(struct loader *l, const struct sandbox_spec *spec, const c
     return 0;
 }
 
-static int add_bind(struct loader *l, const struct sandbox_spec *spec, struct sandbox_bind **binds,
-                    size_t *n, const char *value, struct err *err)
+static int add_place(struct loader *l, struct place_list *list, const struct origin *at,
+                     struct err *err)
 {
+    return pool_push(l->pool, (void *)&list->items, &list->n, at, sizeof *at) < 0
+               ? err_no_memory(err)
+               : 0;
+}
+
+static int set_bind(struct loader *l, struct sandbox_spec *spec, struct sandbox_bind **binds,
+                    size_t *n, struct place_list *places, const struct origin *at,
+                    const char *value, struct err *err)
+{
+    struct sandbox_bind bind;
     if (value[0] == '\0') {
         *binds = NULL;
         *n = 0;
+        *places = (struct place_list){0};
         return 0;
     }
-    struct sandbox_bind bind;
-    if (parse_bind(l, spec, value, &bind, err) < 0)
+    if (parse_bind(l, spec, value, &bind, err) < 0) {
+        spec->faulty = true;
         return -1;
-    return pool_push(l->pool, (void *)binds, n, &bind, sizeof bind) < 0 ? err_no_memory(err) : 0;
+    }
+    if (pool_push(l->pool, (void *)binds, n, &bind, sizeof bind) < 0)
+        return err_no_memory(err);
+    return add_place(l, places, at, err);
 }
 
 static int set_read(struct loader *l, void *target, const struct origin *at, const char *value,
                     struct err *err)
 {
-    (void)at;
-    struct sandbox_spec *spec = spec_of(target);
-    return add_bind(l, spec, &spec->reads, &spec->n_reads, value, err);
+    struct sandbox_build *b = target;
+    return set_bind(l, &b->spec, &b->spec.reads, &b->spec.n_reads, &b->places->reads, at, value,
+                    err);
 }
 
 static int set_write(struct loader *l, void *target, const struct origin *at, const char *value,
                      struct err *err)
 {
-    (void)at;
-    struct sandbox_spec *spec = spec_of(target);
-    return add_bind(l, spec, &spec->writes, &spec->n_writes, value, err);
+    struct sandbox_build *b = target;
+    return set_bind(l, &b->spec, &b->spec.writes, &b->spec.n_writes, &b->places->writes, at, value,
+                    err);
 }
 
 static int set_hide(struct loader *l, void *target, const struct origin *at, const char *value,
                     struct err *err)
 {
-    (void)at;
     struct sandbox_spec *spec = spec_of(target);
+    struct place_list *places = &((struct sandbox_build *)target)->places->hides;
     if (value[0] == '\0') {
         spec->hides = NULL;
         spec->n_hides = 0;
+        *places = (struct place_list){0};
         return 0;
     }
     if (value_shared_path(value, err) < 0)
@@ -132,7 +151,7 @@ static int set_hide(struct loader *l, void *target, const struct origin *at, con
     if (copy == NULL ||
         pool_push(l->pool, (void *)&spec->hides, &spec->n_hides, (void *)&copy, sizeof copy) < 0)
         return err_no_memory(err);
-    return 0;
+    return add_place(l, places, at, err);
 }
 
 static int check_kept_path(const char *value, struct err *err)
@@ -253,6 +272,30 @@ const struct schema sandbox_schema = {.type = "sandbox",
                                       .keys = sandbox_keys,
                                       .n_keys = array_len(sandbox_keys)};
 
+static int copy_list(struct loader *l, struct place_list *to, const struct place_list *from)
+{
+    return pool_push_array(l->pool, (void *)&to->items, &to->n, from->items, from->n,
+                           sizeof *from->items);
+}
+
+static int copy_places(struct loader *l, struct sandbox_build *b)
+{
+    const struct sandbox_places *from = b->places;
+    struct sandbox_places *to = pool_alloc(l->pool, sizeof *to);
+    if (to == NULL)
+        return -1;
+    *to = (struct sandbox_places){
+        .keys = places_new(l, &sandbox_schema, from != NULL ? from->keys : NULL)};
+    b->spec.places = b->places = to;
+    if (to->keys == NULL)
+        return -1;
+    if (from != NULL && (copy_list(l, &to->reads, &from->reads) < 0 ||
+                         copy_list(l, &to->writes, &from->writes) < 0 ||
+                         copy_list(l, &to->hides, &from->hides) < 0))
+        return -1;
+    return 0;
+}
+
 /* The children's arrays must not grow into their parent's. */
 static int copy_arrays(struct loader *l, struct sandbox_spec *spec)
 {
@@ -279,17 +322,20 @@ static int build_sandbox(struct loader *l, const struct section_set *set,
     *b = node->parent == NO_PARENT ? *built_in : builds[node->parent];
     if (b->profile_at.file == NULL)
         b->profile_at = *at;
-    if (copy_arrays(l, &b->spec) < 0)
+    if (copy_arrays(l, &b->spec) < 0 || copy_places(l, b) < 0)
         return -1;
     b->spec.name = pool_strdup(l->pool, node->section->name);
     b->spec.file = at->line == 0 ? "built-in" : at->file;
     b->spec.line = at->line;
-    schema_apply(l, &sandbox_schema, node->section, b);
+    schema_apply(l, &sandbox_schema, node->section, b, b->places->keys);
     size_t profile = 0;
-    if (strmap_get(&profiles->set.names, b->profile, &profile))
+    if (strmap_get(&profiles->set.names, b->profile, &profile)) {
         b->spec.seccomp = profiles_spec(profiles, profile);
-    else if (profiles->set.n > 0) /* no profile at all was said already */
-        section_set_complain(l, &profiles->set, &b->profile_at, "seccomp", b->profile);
+    } else {
+        b->spec.faulty = true;
+        if (profiles->set.n > 0) /* no profile at all was said already */
+            section_set_complain(l, &profiles->set, &b->profile_at, "seccomp", b->profile);
+    }
     return b->spec.name == NULL ? -1 : 0;
 }
 

@@ -207,7 +207,8 @@ static int set_key(struct loader *l, const struct schema_key *key, void *target,
                    text_escape_str(shown, sizeof shown, value));
 }
 
-static void apply_entry(struct loader *l, const struct schema_key *key, void *target,
+/* Whether the value was taken. */
+static bool apply_entry(struct loader *l, const struct schema_key *key, void *target,
                         const struct origin *at, const char *value)
 {
     struct err err = {0};
@@ -215,13 +216,15 @@ static void apply_entry(struct loader *l, const struct schema_key *key, void *ta
         err_set(&err, 0, "'%s' is part of the language but not carried out by this version",
                 key->name);
     else if (set_key(l, key, target, at, value, &err) == 0)
-        return;
+        return true;
     loader_complain(l, at, key->quotable ? NULL : text_quote_hint(value), &err);
+    return false;
 }
 
 void schema_apply(struct loader *l, const struct schema *schema, const struct ini_section *section,
-                  void *target)
+                  void *target, struct origin *places)
 {
+    const struct schema_key *first = schema->full != NULL ? schema->full->keys : schema->keys;
     unsigned lines[SCHEMA_KEYS_MAX] = {0}; /* where each key stood first */
     for (size_t i = 0; i < section->n_entries; i++) {
         const struct ini_entry *e = &section->entries[i];
@@ -235,8 +238,9 @@ void schema_apply(struct loader *l, const struct schema *schema, const struct in
         bool wrong = is_repeated_or_empty(l, key, &at, e->value, *earlier);
         if (*earlier == 0)
             *earlier = e->line;
-        if (!wrong && key->kind != KEY_EXTENDS)
-            apply_entry(l, key, target, &at, e->value);
+        if (!wrong && key->kind != KEY_EXTENDS && apply_entry(l, key, target, &at, e->value) &&
+            places != NULL)
+            places[key - first] = at;
     }
 }
 

@@ -80,8 +80,9 @@ void schema_apply_fallbacks(struct loader *l, const struct schema *schema, void 
 int schema_apply_list_fallback(struct loader *l, const struct schema *schema, const char *name,
                                void *target);
 
-/* Runs the setters of a section's entries on `target`, complaining of each wrong entry. */
+/* Runs the setters of a section's entries on `target`, complaining of each wrong entry. Where the
+ * others stand goes into `places` (places.h), unless that is NULL. */
 void schema_apply(struct loader *l, const struct schema *schema, const struct ini_section *section,
-                  void *target);
+                  void *target, struct origin *places);
 
 #endif

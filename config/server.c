@@ -1,4 +1,5 @@
 #include "cleanup.h"
+#include "places.h"
 #include "schema_fields.h"
 #include "text.h"
 #include "values.h"
@@ -34,7 +35,6 @@ static int set_listen(struct loader *l, void *target, const struct origin *at, c
 static int set_host_key(struct loader *l, void *target, const struct origin *at, const char *value,
                         struct err *err)
 {
-    (void)at;
     struct server_config *s = target;
     if (value_path(value, err) < 0)
         return -1;
@@ -43,7 +43,10 @@ static int set_host_key(struct loader *l, void *target, const struct origin *at,
             return err_set(err, 0, "this host key is listed twice");
     if (s->host_keys.n == HOST_KEYS_MAX)
         return err_set(err, 0, "more than %d host keys", HOST_KEYS_MAX);
-    return pool_push_str(l->pool, &s->host_keys, value) < 0 ? err_no_memory(err) : 0;
+    if (pool_push_str(l->pool, &s->host_keys, value) < 0 ||
+        pool_push(l->pool, (void *)&s->host_key_places, &s->n_host_key_places, at, sizeof *at) < 0)
+        return err_no_memory(err);
+    return 0;
 }
 
 static int set_text(struct loader *l, char **to, const char *value, struct err *err)
@@ -121,9 +124,28 @@ static int set_cgroup(struct loader *l, void *target, const struct origin *at, c
                       struct err *err)
 {
     (void)at;
-    if (value_path(value, err) < 0)
+    struct server_config *s = target;
+    if (value_path(value, err) == 0)
+        return set_text(l, &s->cgroup, value, err);
+    s->limits_unclear = true;
+    return -1;
+}
+
+static int set_limits(struct loader *l, void *target, const struct origin *at, const char *value,
+                      struct err *err)
+{
+    (void)l;
+    (void)at;
+    static const char *const modes[] = {
+        [LIMITS_REQUIRED] = "required", [LIMITS_BEST_EFFORT] = "best-effort"};
+    struct server_config *s = target;
+    size_t mode = 0;
+    if (value_choice(value, modes, array_len(modes), &mode, err) < 0) {
+        s->limits_unclear = true;
         return -1;
-    return set_text(l, &((struct server_config *)target)->cgroup, value, err);
+    }
+    s->limits = (enum limits_mode)mode;
+    return 0;
 }
 
 static int set_policy_owner(struct loader *l, void *target, const struct origin *at,
@@ -138,9 +160,6 @@ static int set_policy_owner(struct loader *l, void *target, const struct origin 
         return -1;
     return l->host->find_user(l->host->user, value, owner, NULL, err);
 }
-
-static const char *const limits_modes[] = {
-    [LIMITS_REQUIRED] = "required", [LIMITS_BEST_EFFORT] = "best-effort", NULL};
 
 #define AT(member)      .offset = offsetof(struct server_config, member)
 #define FALLBACK_LISTEN "0.0.0.0:2222\n[::]:2222"
@@ -167,8 +186,7 @@ static const struct schema_key server_keys[] = {
     {KEY("max-channels", KEY_SINGLE, "256"), .parse = schema_count, AT(max_channels), .min = 1,
      .max = 10000},
     {KEY("cgroup", KEY_SINGLE, NULL), .set = set_cgroup},
-    {KEY("limits", KEY_SINGLE, "required"), .parse = schema_choice, AT(limits),
-     .choices = limits_modes},
+    {KEY("limits", KEY_SINGLE, "required"), .set = set_limits},
     {KEY("uid-range", KEY_SINGLE, "1879048192-2147483647"), .set = set_uid_range},
     {KEY("state-dir", KEY_SINGLE, "/var/lib/postern"), .set = set_state_dir},
 };
@@ -185,8 +203,13 @@ int server_build(struct loader *l)
     struct server_config *s = &l->policy->server;
     schema_apply_fallbacks(l, &server_schema, s);
     const struct ini_section *section = schema_only_section(l, &server_schema);
+    struct origin *places = places_new(l, &server_schema, NULL);
+    if (places == NULL)
+        return -1;
+    s->places = places;
+    s->origin = section != NULL ? section->origin : (struct origin){l->config_path, 0};
     if (section != NULL)
-        schema_apply(l, &server_schema, section, s);
+        schema_apply(l, &server_schema, section, s, places);
     s->host_keys_defaulted = s->host_keys.n == 0;
     if (s->host_keys_defaulted && schema_apply_list_fallback(l, &server_schema, "host-key", s) < 0)
         return -1;

@@ -220,7 +220,7 @@ static int build_profile(struct loader *l, struct profiles *all, size_t i)
         return -1;
     if (node->parent != NO_PARENT)
         memcpy(p->effective, all->items[node->parent].effective, CALLS_MAX * sizeof *p->effective);
-    schema_apply(l, &profile_schema, node->section, p);
+    schema_apply(l, &profile_schema, node->section, p, NULL);
     for (int nr = 0; nr < CALLS_MAX; nr++)
         if (p->own[nr].set)
             p->effective[nr] = p->own[nr];
@@ -237,7 +237,7 @@ static int build_groups(struct loader *l, struct profiles *all)
         const struct ini_section *s = all->groups_set.nodes[i].section;
         all->groups[i].name = s->name;
         struct group_target target = {.all = all, .group = &all->groups[i]};
-        schema_apply(l, &group_schema, s, &target);
+        schema_apply(l, &group_schema, s, &target, NULL);
     }
     return 0;
 }

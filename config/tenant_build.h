@@ -14,6 +14,7 @@ struct key_ref {
 
 struct tenant_build {
     struct tenant t; /* without a name: [defaults] */
+    struct origin *places;
     struct key_ref *key_refs;
     size_t n_key_refs;
     const char *sandbox;

@@ -1,5 +1,6 @@
 #include "address.h"
 #include "cleanup.h"
+#include "places.h"
 #include "schema.h"
 #include "sections.h"
 #include "tenant_build.h"
@@ -13,6 +14,10 @@ static int inherit(struct loader *l, const struct tenant_build *parent, struct t
     const struct tenant *from = &parent->t;
     struct tenant *t = &b->t;
     *b = *parent;
+    b->places = places_new(l, &tenant_schema, parent->places);
+    if (b->places == NULL)
+        return -1;
+    t->places = b->places;
     b->has_uid = false;
     t->uid = 0;
     t->accept_env = t->env = (struct str_list){0};
@@ -40,7 +45,7 @@ static int apply_section(struct loader *l, const struct schema *schema,
                          const struct ini_section *section, struct tenant_build *b)
 {
     b->t.origin = section->origin;
-    schema_apply(l, schema, section, b);
+    schema_apply(l, schema, section, b, b->places);
     return tenant_merge_env(l, b) < 0 ? -1 : tenant_merge_subsystems(l, b);
 }
 
@@ -106,6 +111,9 @@ static int build_defaults(struct loader *l, struct tenant_build *b)
     *b = (struct tenant_build){
         .t = {.total = {.memory_high = SPEC_INFINITY, .swap = SPEC_INFINITY}}};
     schema_apply_fallbacks(l, &tenant_schema, b);
+    b->places = places_new(l, &tenant_schema, NULL);
+    if (b->places == NULL)
+        return -1;
     const struct ini_section *section = schema_only_section(l, &defaults_schema);
     if (section != NULL && apply_section(l, &defaults_schema, section, b) < 0)
         return -1;

@@ -15,6 +15,7 @@
 
 struct bind {
     const char *key; /* "read" or "write" */
+    size_t item;     /* which of them */
     const char *source, *dest;
     enum tree_access access;
     int tree;
@@ -45,7 +46,9 @@ static int check_dest(const struct bind *bind, struct err *err)
 
 static int wrap(const struct bind *bind, struct err *err)
 {
-    return err_wrap(err, "%s = %s:%s", bind->key, bind->source, bind->dest);
+    bool same = strcmp(bind->source, bind->dest) == 0;
+    err_wrap(err, "%s = %s%s%s", bind->key, bind->source, same ? "" : ":", same ? "" : bind->dest);
+    return err_blame(err, bind->key, bind->item);
 }
 
 static void add(struct binds *binds, const struct sandbox_bind *from, size_t n, const char *key,
@@ -53,6 +56,7 @@ static void add(struct binds *binds, const struct sandbox_bind *from, size_t n, 
 {
     for (size_t i = 0; i < n; i++)
         binds->items[binds->n++] = (struct bind){.key = key,
+                                                 .item = i,
                                                  .source = from[i].source,
                                                  .dest = from[i].dest,
                                                  .access = access,
@@ -198,8 +202,10 @@ static int hide(int root, const char *path, struct err *err)
 int binds_hide(const struct sandbox_spec *spec, int root, struct err *err)
 {
     for (size_t i = 0; i < spec->n_hides; i++) {
-        if (check_hide(spec->hides[i], err) < 0 || hide(root, spec->hides[i] + 1, err) < 0)
-            return err_wrap(err, "hide = %s", spec->hides[i]);
+        if (check_hide(spec->hides[i], err) < 0 || hide(root, spec->hides[i] + 1, err) < 0) {
+            err_wrap(err, "hide = %s", spec->hides[i]);
+            return err_blame(err, "hide", i);
+        }
     }
     return 0;
 }

@@ -55,8 +55,10 @@ int rootfs_open(const struct sandbox_spec *spec, struct rootfs *rootfs, struct e
     *rootfs = (struct rootfs){.path = spec->root, .dir = -1, .usr = -1};
     if (spec->root == NULL)
         return open_host(rootfs, err);
-    if (host_open_own(spec->root, &rootfs->dir, err) < 0 || check_shell(rootfs->dir, err) < 0)
-        return err_wrap(err, "root = %s", spec->root);
+    if (host_open_own(spec->root, &rootfs->dir, err) < 0 || check_shell(rootfs->dir, err) < 0) {
+        err_wrap(err, "root = %s", spec->root);
+        return err_blame(err, "root", 0);
+    }
     return 0;
 }
 
@@ -310,8 +312,10 @@ static int build_directory(struct rootfs *rootfs, int root, const struct sandbox
                            struct err *err)
 {
     if (bind_top(rootfs->dir, spec, root, err) < 0 || copy_etc(rootfs->dir, root, err) < 0 ||
-        etc_complete(root, spec, err) < 0)
-        return err_wrap(err, "root = %s", rootfs->path);
+        etc_complete(root, spec, err) < 0) {
+        err_wrap(err, "root = %s", rootfs->path);
+        return err_blame(err, "root", 0);
+    }
     return 0;
 }
 

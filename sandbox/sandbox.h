@@ -47,7 +47,7 @@ struct sandbox_job {
 /*
  * Builds the mount namespace and the filter of `spec`. The caller's own mount namespace is not
  * changed. `out` is valid until sandbox_template_free(). Returns 0, or -1 with `err` naming the
- * step; nothing is left behind then.
+ * step and, if one is to blame, the setting; nothing is left behind then.
  */
 int sandbox_prepare(const struct sandbox_spec *spec, struct sandbox_template *out, struct err *err);
 void sandbox_template_free(struct sandbox_template *tpl);

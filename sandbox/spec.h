@@ -100,10 +100,14 @@ struct cgroup_limits {
     uint32_t io_weight;  /* the same */
 };
 
+struct sandbox_places;
+
 struct sandbox_spec {
     char *name;
     const char *file; /* where the policy defines it, for messages */
     unsigned line;
+    const struct sandbox_places *places; /* of its settings, for config/ alone (places.h) */
+    bool faulty; /* some of what it should hold was refused: seen while a policy is judged alone */
     bool extended; /* other sandboxes begin with it */
     char *root;    /* a directory that holds a root file system; NULL: the host's /usr */
     struct sandbox_bind *reads; /* read-only binds beside /usr */

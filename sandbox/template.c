@@ -148,7 +148,7 @@ int sandbox_prepare(const struct sandbox_spec *spec, struct sandbox_template *ou
     if (prepare_all(out, err) == 0)
         return 0;
     sandbox_template_free(out);
-    return err_wrap(err, "sandbox '%s'", spec->name);
+    return -1;
 }
 
 void sandbox_template_free(struct sandbox_template *tpl)

@@ -56,7 +56,9 @@ static int prepare_kept(struct sandbox_template *tpl, struct err *err)
     if (split_path(spec->workspace_path, dir, &leaf, err) < 0 ||
         expand(leaf, "x", name, sizeof name, err) < 0 || host_open_own(dir, &tpl->kept_in, err) < 0)
         return -1;
-    return spec->workspace_size == SPEC_INFINITY ? 0 : quota_check(tpl->kept_in, err);
+    if (spec->workspace_size == SPEC_INFINITY || quota_check(tpl->kept_in, err) == 0)
+        return 0;
+    return err_blame(err, "workspace-size", 0);
 }
 
 int workspace_prepare(struct sandbox_template *tpl, struct err *err)
@@ -67,8 +69,11 @@ int workspace_prepare(struct sandbox_template *tpl, struct err *err)
     tpl->host_ns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
     if (tpl->host_ns < 0)
         return err_set(err, errno, "/proc/self/ns/mnt");
-    if (spec->workspace == WORKSPACE_KEPT && prepare_kept(tpl, err) < 0)
+    if (spec->workspace == WORKSPACE_KEPT && prepare_kept(tpl, err) < 0) {
+        if (err->setting == NULL)
+            err_blame(err, "workspace", 0);
         return err_wrap(err, "workspace = %s", spec->workspace_path);
+    }
     return 0;
 }
 
