@@ -4,7 +4,7 @@
  */
 #include "cli.h"
 #include "diag.h"
-#include "host_limits.h"
+#include "host_judge.h"
 #include "leftovers.h"
 #include "problems.h"
 #include "review.h"
@@ -15,7 +15,7 @@
 #include <sysexits.h>
 #include <time.h>
 
-enum { ID_STRICT = 1 };
+enum { ID_STRICT = 1, ID_OTHER_HOST };
 
 struct counts {
     size_t tenants, keys, sandboxes, tests, warnings;
@@ -47,7 +47,8 @@ static int print_summary(const struct counts *n, bool strict)
     return EX_OK;
 }
 
-static int print_document(const struct counts *n, const struct diags *diags, bool strict)
+static int print_document(const struct counts *n, const struct diags *diags, bool strict,
+                          const char *unseen)
 {
     json_t *doc = doc_new("check");
     doc_bool(doc, "ok", !strict || n->warnings == 0);
@@ -57,18 +58,21 @@ static int print_document(const struct counts *n, const struct diags *diags, boo
     doc_uint(doc, "sandboxes", n->sandboxes);
     doc_uint(doc, "tests", n->tests);
     doc_uint(doc, "warnings", n->warnings);
+    problems_put_unseen(doc, unseen);
     problems_put(doc, diags);
     return doc_print(doc);
 }
 
 static int report(const struct cli *cli, const struct policy *policy, struct diags *diags,
-                  bool strict)
+                  bool strict, const char *unseen)
 {
     diags_sort(diags);
     struct counts n = count(policy, diags);
-    if (!cli->json)
+    if (!cli->json) {
         problems_print(diags);
-    int status = cli->json ? print_document(&n, diags, strict) : print_summary(&n, strict);
+        problems_unseen(unseen);
+    }
+    int status = cli->json ? print_document(&n, diags, strict, unseen) : print_summary(&n, strict);
     if (status == EX_OK && strict && n.warnings > 0)
         status = EXIT_NO;
     return status;
@@ -78,22 +82,18 @@ static int check(const struct cli *cli, const struct sources *sources, bool stri
 {
     struct diags diags;
     int status = EX_OK;
-    struct policy *policy = sources_load(cli, sources, true, &diags, &status);
+    struct policy *policy = sources_load(cli, sources, false, &diags, &status);
     if (policy == NULL)
         return status;
-    struct host_limits limits;
-    host_limits_probe(&policy->server, &limits);
-    size_t n_unkept = host_limits_judge(policy, &limits, &diags);
-    leftovers_missing(policy, sources, &diags);
+    if (sources->judge != NULL)
+        leftovers_programs(policy, &diags);
     if (leftovers_find(policy, sources, &diags) < 0 ||
         policy_review(policy, time(NULL), &diags) < 0) {
         fputs("postern: out of memory\n", stderr);
         status = EX_OSERR;
-    } else if (n_unkept > 0) {
-        diags_sort(&diags);
-        status = problems_report(cli, &diags);
     } else {
-        status = report(cli, policy, &diags, strict);
+        status = report(cli, policy, &diags, strict,
+                        sources->judge != NULL ? host_judge_unseen(sources->judge) : NULL);
     }
     diags_free(&diags);
     policy_free(policy);
@@ -103,14 +103,17 @@ static int check(const struct cli *cli, const struct sources *sources, bool stri
 static int check_run(struct cli *cli)
 {
     bool strict = false;
+    bool other_host = false;
     const char *value;
     for (int id; (id = cli_next_option(cli, &value)) != CLI_WORDS;) {
         if (id == CLI_OVER)
             return cli->status;
-        strict = true; /* ID_STRICT: there is no other */
+        *(id == ID_STRICT ? &strict : &other_host) = true;
     }
+    struct host_judge judge = {0};
     struct sources sources;
     int status = sources_find(cli, cli->words, cli->n_words, &sources);
+    sources.judge = other_host ? NULL : &judge;
     if (status == EX_OK)
         status = check(cli, &sources, strict);
     sources_free(&sources);
@@ -119,12 +122,14 @@ static int check_run(struct cli *cli)
 
 static const struct cli_option options[] = {
     {"strict", NULL, "exit 1 if there is a warning", ID_STRICT, false},
+    {"other-host", NULL, "the policy is for another host: don't look at this one", ID_OTHER_HOST,
+     false},
     {0},
 };
 
 const struct cli_command check_command = {
     .name = "check",
-    .synopsis = "[--strict] [FILE-OR-DIRECTORY...]",
+    .synopsis = "[--strict] [--other-host] [FILE-OR-DIRECTORY...]",
     .summary = "Report every error in the policy, and what is legal but unwise",
     .options = options,
     .run = check_run,

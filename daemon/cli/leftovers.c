@@ -122,30 +122,6 @@ int leftovers_find(const struct policy *policy, const struct sources *sources, s
     return rc;
 }
 
-static void check_path(const struct sandbox_spec *spec, const char *key, const char *path,
-                       struct diags *diags)
-{
-    char shown[160];
-    if (access(path, F_OK) < 0)
-        diag_warn(diags, spec->file, spec->line, NULL, "sandbox '%s': %s = %s: %s", spec->name, key,
-                  text_escape_str(shown, sizeof shown, path), strerror(errno));
-}
-
-/* Kept workspaces are made in a directory that must be there. */
-static void check_workspace(const struct sandbox_spec *spec, struct diags *diags)
-{
-    char path[160];
-    char shown[160];
-    const char *slash = strrchr(spec->workspace_path, '/');
-    cleanup_free char *parent =
-        strndup(spec->workspace_path,
-                slash == spec->workspace_path ? 1 : (size_t)(slash - spec->workspace_path));
-    if (parent != NULL && access(parent, F_OK) < 0)
-        diag_warn(diags, spec->file, spec->line, NULL, "sandbox '%s': workspace = %s: %s: %s",
-                  spec->name, text_escape_str(path, sizeof path, spec->workspace_path),
-                  text_escape_str(shown, sizeof shown, parent), strerror(errno));
-}
-
 static bool is_in_path(const char *name)
 {
     static const char *const dirs[] = {"/usr/local/bin", "/usr/bin", "/bin"};
@@ -167,7 +143,7 @@ static bool is_elsewhere(const struct tenant *t, const struct sandbox_spec *spec
     for (size_t i = 0; name[0] != '/' && i < t->env.n; i++)
         if (strncmp(t->env.items[i], "PATH=", 5) == 0)
             return true;
-    /* What is in a directory that is brought in, check_path() has looked for. */
+    /* A directory that is brought in has been looked for already. */
     return name[0] == '/' && strncmp(name, "/usr/", 5) != 0 && strncmp(name, "/bin/", 5) != 0 &&
            strncmp(name, "/sbin/", 6) != 0;
 }
@@ -196,28 +172,8 @@ static void check_programs(const struct policy *policy, const struct tenant *t, 
                       &t->subsystems[i].origin, diags);
 }
 
-void leftovers_missing(const struct policy *policy, const struct sources *sources,
-                       struct diags *diags)
+void leftovers_programs(const struct policy *policy, struct diags *diags)
 {
-    for (size_t i = 0; i < policy->n_sandboxes; i++) {
-        const struct sandbox_spec *spec = &policy->sandboxes[i];
-        if (spec->root != NULL)
-            check_path(spec, "root", spec->root, diags);
-        for (size_t k = 0; k < spec->n_reads; k++)
-            check_path(spec, "read", spec->reads[k].source, diags);
-        for (size_t k = 0; k < spec->n_writes; k++)
-            check_path(spec, "write", spec->writes[k].source, diags);
-        if (spec->workspace == WORKSPACE_KEPT)
-            check_workspace(spec, diags);
-    }
     for (size_t i = 0; i < policy->n_tenants; i++)
         check_programs(policy, &policy->tenants[i], diags);
-    const struct server_config *server = &policy->server;
-    for (size_t i = 0; !server->host_keys_defaulted && i < server->host_keys.n; i++) {
-        char shown[160];
-        const char *path = server->host_keys.items[i];
-        if (sources->config != NULL && access(path, F_OK) < 0 && errno == ENOENT)
-            diag_warn(diags, sources->config, 0, NULL, "host-key = %s: %s",
-                      text_escape_str(shown, sizeof shown, path), strerror(ENOENT));
-    }
 }

@@ -15,9 +15,7 @@
  */
 int leftovers_find(const struct policy *policy, const struct sources *sources, struct diags *diags);
 
-/* Warns of paths that sandboxes and [server] name, and of tenants' programs, that are not on this
- * host: it may be another one that the policy is for. */
-void leftovers_missing(const struct policy *policy, const struct sources *sources,
-                       struct diags *diags);
+/* Warns of programs that tenants may run and that are not on this host. */
+void leftovers_programs(const struct policy *policy, struct diags *diags);
 
 #endif

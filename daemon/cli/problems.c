@@ -60,14 +60,28 @@ size_t problems_count(const struct diags *diags, enum diag_grade grade)
     return n;
 }
 
-int problems_report(const struct cli *cli, const struct diags *diags)
+void problems_unseen(const char *unseen)
+{
+    if (unseen != NULL)
+        fprintf(stderr, "postern: %s\n", unseen);
+}
+
+void problems_put_unseen(json_t *doc, const char *unseen)
+{
+    if (unseen != NULL)
+        doc_text(doc, "unseen", unseen);
+}
+
+int problems_report(const struct cli *cli, const struct diags *diags, const char *unseen)
 {
     if (!cli->json) {
         problems_print(diags);
+        problems_unseen(unseen);
         return EX_CONFIG;
     }
     json_t *doc = doc_new(cli->command->name);
     doc_bool(doc, "ok", false);
+    problems_put_unseen(doc, unseen);
     problems_put(doc, diags);
     int status = doc_print(doc);
     return status == EX_OK ? EX_CONFIG : status;

@@ -22,9 +22,14 @@ size_t problems_count(const struct diags *diags, enum diag_grade grade);
 
 /*
  * A policy that has errors: says them on stderr or, with --json, in a document of the subcommand's
- * kind that holds "ok": false and them alone. Returns EX_CONFIG.
+ * kind that holds "ok": false and them alone; and what could not be looked at (problems_unseen()).
+ * Returns EX_CONFIG.
  */
-int problems_report(const struct cli *cli, const struct diags *diags);
+int problems_report(const struct cli *cli, const struct diags *diags, const char *unseen);
+
+/* What could not be looked at, on stderr or as a member "unseen"; NULL: nothing. */
+void problems_unseen(const char *unseen);
+void problems_put_unseen(json_t *doc, const char *unseen);
 
 /* "postern: there is no WHAT 'NAME': did you mean …?", on stderr. Returns EX_DATAERR. */
 struct suggestion;

@@ -158,10 +158,15 @@ struct policy *sources_load(const struct cli *cli, const struct sources *sources
     struct policy_source source = {.host = &policy_files_host,
                                    .config_path = sources->config,
                                    .policy_paths = (const char *const *)sources->paths,
-                                   .keep_settings = keep_settings};
+                                   .keep_settings = keep_settings,
+                                   .judge = sources->judge != NULL ? host_judge : NULL,
+                                   .judge_user = sources->judge};
+    if (sources->judge != NULL)
+        sources->judge->no_server = sources->config == NULL;
     struct policy *policy = policy_load(&source, found);
     if (policy == NULL)
-        *status = problems_report(cli, found);
+        *status = problems_report(
+            cli, found, sources->judge != NULL ? host_judge_unseen(sources->judge) : NULL);
     if (policy == NULL || diags == NULL)
         diags_free(found);
     return policy;

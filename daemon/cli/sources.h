@@ -4,6 +4,7 @@
 #ifndef POSTERN_DAEMON_CLI_SOURCES_H
 #define POSTERN_DAEMON_CLI_SOURCES_H
 
+#include "host_judge.h"
 #include "options.h"
 #include "policy.h"
 
@@ -16,6 +17,7 @@ struct sources {
     size_t n_paths;
     char **dirs; /* those that `paths` came from, and policy.d */
     size_t n_dirs;
+    struct host_judge *judge; /* what this host says of it; NULL: it isn't asked */
 };
 
 /*

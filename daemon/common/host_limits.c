@@ -2,7 +2,6 @@
 
 #include "cleanup.h"
 #include "diag.h"
-#include "policy_files.h"
 #include "text.h"
 
 #include <errno.h>
@@ -106,10 +105,12 @@ void host_limits_probe(const struct server_config *config, struct host_limits *o
         path = mount;
     if ((config->cgroup != NULL ? open_named(path, &fd, &err) : host_cgroup_open(path, &fd, &err)) <
             0 ||
-        cgroup_controllers(fd, &out->controllers, &err) < 0)
+        cgroup_controllers(fd, &out->controllers, &err) < 0) {
         set_why(out, err.text, "name a place in cgroup v2 with [server] cgroup =");
-    else
+        out->unusable = config->cgroup != NULL;
+    } else {
         host_limits_explain(out, path);
+    }
 }
 
 /* Limits that differ from none only if somebody asks for them. */
@@ -119,41 +120,6 @@ struct demand {
     uint64_t value; /* as limits have it, with SPEC_INFINITY for none */
     const char *instead;
 };
-
-/* What the limits belong to. */
-struct subject {
-    const char *type;
-    const char *name;
-    struct origin origin;
-    const struct shown_section *shown; /* NULL: settings weren't kept */
-};
-
-static struct subject tenant_at(const struct policy *policy, size_t i)
-{
-    const struct tenant *tenant = &policy->tenants[i];
-    return (struct subject){"tenant", tenant->name, tenant->origin,
-                            policy->n_shown > 0 ? &policy->shown[1 + i] : NULL};
-}
-
-static struct subject sandbox_at(const struct policy *policy, size_t i)
-{
-    const struct sandbox_spec *spec = &policy->sandboxes[i];
-    return (struct subject){"sandbox",
-                            spec->name,
-                            {spec->file, spec->line},
-                            policy->n_shown > 0 ? &policy->shown[1 + policy->n_tenants + i] : NULL};
-}
-
-/* Where the setting was made; the section as a whole if that isn't known. */
-static const struct origin *place_of(const struct subject *subject, const char *key)
-{
-    for (size_t i = 0; subject->shown != NULL && i < subject->shown->n_settings; i++) {
-        const struct setting *setting = &subject->shown->settings[i];
-        if (strcmp(setting->key, key) == 0 && setting->origin.file != NULL)
-            return &setting->origin;
-    }
-    return &subject->origin;
-}
 
 /* Sections inherit: one setting is to be complained of once. */
 static bool was_said(const struct diags *diags, size_t before, const struct origin *at,
@@ -167,6 +133,13 @@ static bool was_said(const struct diags *diags, size_t before, const struct orig
     return false;
 }
 
+static uint64_t weight(uint32_t value)
+{
+    return value == 0 ? SPEC_INFINITY : value;
+}
+
+static const char none[] = "is not kept";
+
 struct judging {
     const struct policy *policy;
     const struct host_limits *host;
@@ -175,91 +148,79 @@ struct judging {
     size_t n_errors;
 };
 
-static void judge(struct judging *judging, const struct subject *subject,
-                  const struct demand *demand)
+static bool is_kept(const struct judging *judging, const struct demand *demand)
+{
+    return demand->value == SPEC_INFINITY || (judging->host->controllers & demand->controller) != 0;
+}
+
+static void judge(struct judging *judging, const struct demand *demand, const struct origin *at,
+                  const char *type, const char *name)
 {
     const struct host_limits *host = judging->host;
-    if (demand->value == SPEC_INFINITY || (host->controllers & demand->controller) != 0)
-        return;
-    const struct origin *at = place_of(subject, demand->key);
     if (was_said(judging->diags, judging->before, at, demand->key))
         return;
     char names[16], hint[160];
     cgroup_controller_names(demand->controller, names, sizeof names);
     if (judging->policy->server.limits == LIMITS_BEST_EFFORT) {
         diag_warn(judging->diags, at->file, at->line, NULL, "%s of %s '%s' %s: %s", demand->key,
-                  subject->type, subject->name, demand->instead, host->why);
+                  type, name, demand->instead, host->why);
         return;
     }
     (void)snprintf(hint, sizeof hint, "%s; or set limits = best-effort in [server]", host->remedy);
     diag_add(judging->diags, at->file, at->line, hint,
-             "%s of %s '%s' needs the %s controller of cgroup v2: %s", demand->key, subject->type,
-             subject->name, names, host->why);
+             "%s of %s '%s' needs the %s controller of cgroup v2: %s", demand->key, type, name,
+             names, host->why);
     judging->n_errors++;
 }
 
-static void judge_all(struct judging *judging, const struct subject *subject,
-                      const struct demand *demands, size_t n)
+static void judge_sandbox(struct judging *judging, const struct sandbox_spec *spec)
 {
-    for (size_t i = 0; i < n; i++)
-        judge(judging, subject, &demands[i]);
+    const struct cgroup_limits *limits = &spec->cgroup;
+    /* No swap is the default, and means something only beside a limit of memory. */
+    const struct demand demands[] = {
+        {"memory", CGROUP_MEMORY, limits->memory,
+         "is kept for the private memory of each process alone"},
+        {"memory-high", CGROUP_MEMORY, limits->memory_high, none},
+        {"swap", CGROUP_MEMORY, limits->swap == 0 ? SPEC_INFINITY : limits->swap, none},
+        {"cpu", CGROUP_CPU, limits->cpu, none},
+        {"cpu-weight", CGROUP_CPU, weight(limits->cpu_weight), none},
+        {"io-weight", CGROUP_IO, weight(limits->io_weight), none},
+    };
+    for (size_t i = 0; i < array_len(demands); i++) {
+        if (is_kept(judging, &demands[i]))
+            continue;
+        struct origin at = sandbox_place(spec, demands[i].key, 0);
+        judge(judging, &demands[i], &at, "sandbox", spec->name);
+    }
 }
 
-static uint64_t weight(uint32_t value)
+static void judge_tenant(struct judging *judging, const struct tenant *tenant)
 {
-    return value == 0 ? SPEC_INFINITY : value;
+    const struct demand demands[] = {
+        {"memory-total", CGROUP_MEMORY, tenant->total.memory, none},
+        {"cpu-total", CGROUP_CPU, tenant->total.cpu, none},
+    };
+    for (size_t i = 0; i < array_len(demands); i++) {
+        if (is_kept(judging, &demands[i]))
+            continue;
+        struct origin at = tenant_place(tenant, demands[i].key);
+        judge(judging, &demands[i], &at, "tenant", tenant->name);
+    }
 }
 
 size_t host_limits_judge(const struct policy *policy, const struct host_limits *host,
                          struct diags *diags)
 {
-    static const char none[] = "is not kept";
     struct judging judging = {.policy = policy, .host = host, .diags = diags, .before = diags->n};
-    for (size_t i = 0; i < policy->n_sandboxes; i++) {
-        const struct sandbox_spec *spec = &policy->sandboxes[i];
-        const struct cgroup_limits *limits = &spec->cgroup;
-        /* No swap is the default, and means something only beside a limit of memory. */
-        const struct demand demands[] = {
-            {"memory", CGROUP_MEMORY, limits->memory,
-             "is kept for the private memory of each process alone"},
-            {"memory-high", CGROUP_MEMORY, limits->memory_high, none},
-            {"swap", CGROUP_MEMORY, limits->swap == 0 ? SPEC_INFINITY : limits->swap, none},
-            {"cpu", CGROUP_CPU, limits->cpu, none},
-            {"cpu-weight", CGROUP_CPU, weight(limits->cpu_weight), none},
-            {"io-weight", CGROUP_IO, weight(limits->io_weight), none},
-        };
-        const struct subject subject = sandbox_at(policy, i);
-        judge_all(&judging, &subject, demands, array_len(demands));
-    }
-    for (size_t i = 0; i < policy->n_tenants; i++) {
-        const struct tenant *tenant = &policy->tenants[i];
-        const struct demand demands[] = {
-            {"memory-total", CGROUP_MEMORY, tenant->total.memory, none},
-            {"cpu-total", CGROUP_CPU, tenant->total.cpu, none},
-        };
-        const struct subject subject = tenant_at(policy, i);
-        judge_all(&judging, &subject, demands, array_len(demands));
+    for (size_t i = 0; i < policy->n_sandboxes; i++)
+        judge_sandbox(&judging, &policy->sandboxes[i]);
+    for (size_t i = 0; i < policy->n_tenants; i++)
+        judge_tenant(&judging, &policy->tenants[i]);
+    if (host->unusable && policy->server.limits == LIMITS_REQUIRED) {
+        struct origin at = server_place(policy, "cgroup");
+        diag_add(diags, at.file, at.line, "or set limits = best-effort", "cgroup = %s: %s",
+                 policy->server.cgroup, host->why);
+        judging.n_errors++;
     }
     return judging.n_errors;
-}
-
-size_t host_limits_report(const struct policy *policy, const struct host_limits *host,
-                          const char *config_path, void (*say)(const struct diag *))
-{
-    struct diags found = {0}, loaded = {0}, placed = {0};
-    size_t n_errors = host_limits_judge(policy, host, &found);
-    const struct diags *told = &found;
-    struct policy_source source = {
-        .host = &policy_files_host, .config_path = config_path, .keep_settings = true};
-    struct policy *again = found.n > 0 ? policy_load(&source, &loaded) : NULL;
-    /* Unless the files have changed meanwhile. */
-    if (again != NULL && (host_limits_judge(again, host, &placed) > 0) == (n_errors > 0))
-        told = &placed;
-    for (size_t i = 0; i < told->n; i++)
-        say(&told->items[i]);
-    policy_free(again);
-    diags_free(&found);
-    diags_free(&loaded);
-    diags_free(&placed);
-    return n_errors;
 }

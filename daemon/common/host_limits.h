@@ -17,6 +17,7 @@ struct host_limits {
     unsigned controllers; /* of enum cgroup_controller, that execs can be limited by */
     char why[128];        /* why there are no more; "" if all are there */
     char remedy[96];      /* what to do about it */
+    bool unusable;        /* `cgroup` in [server] names what can't be one of ours */
 };
 
 /* Where cgroup v2 is mounted, all of it. Returns 0, or -1 with err. */
@@ -37,19 +38,10 @@ void host_limits_probe(const struct server_config *config, struct host_limits *o
 
 /*
  * Adds an error to `diags` for each setting of the policy that the host can't keep, at its place;
- * or, with [server] limits = best-effort, a warning of what is kept instead. Places are exact in a
- * policy with its settings (policy_source.keep_settings), else those of the section. Returns the
- * number of errors.
+ * or, with [server] limits = best-effort, a warning of what is kept instead. Returns the number of
+ * errors. The policy may be one that has errors (policy_source.judge).
  */
 size_t host_limits_judge(const struct policy *policy, const struct host_limits *host,
                          struct diags *diags);
-
-/*
- * The same for a policy that was loaded from this configuration, telling each problem to say(). It
- * is loaded once more if there is any, for the places of the settings. Returns the number of
- * errors.
- */
-size_t host_limits_report(const struct policy *policy, const struct host_limits *host,
-                          const char *config_path, void (*say)(const struct diag *));
 
 #endif

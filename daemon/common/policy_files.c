@@ -172,19 +172,3 @@ const struct policy_host policy_files_host = {
     .random_bytes = random_bytes,
     .verify = signature_verify,
 };
-
-size_t policy_files_missing(const struct policy *policy, const char *grade)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < policy->n_sandboxes; i++) {
-        const struct sandbox_spec *spec = &policy->sandboxes[i];
-        for (size_t k = 0; k < spec->n_reads; k++) {
-            if (access(spec->reads[k].source, F_OK) == 0)
-                continue;
-            fprintf(stderr, "%s:%u: %s: sandbox '%s': read = %s: %s\n", spec->file, spec->line,
-                    grade, spec->name, spec->reads[k].source, strerror(errno));
-            n++;
-        }
-    }
-    return n;
-}

@@ -9,8 +9,4 @@
 
 extern const struct policy_host policy_files_host;
 
-/* Says on stderr, as "file:line: GRADE: …", which `read` paths of the policy are not on this host.
- * Returns their number. */
-size_t policy_files_missing(const struct policy *policy, const char *grade);
-
 #endif

@@ -2,6 +2,7 @@
 
 #include "cleanup.h"
 #include "diag.h"
+#include "generation.h"
 #include "leaf.h"
 #include "log.h"
 
@@ -279,17 +280,13 @@ void cgroups_apply_totals(struct server *server, const struct policy *policy)
         (void)cgroup_each_child(server->cgroups->root, apply_total, &totals, NULL);
 }
 
-static void say(const struct diag *diag)
-{
-    char line[1024];
-    diag_format(diag, line, sizeof line);
-    log_line(diag->grade == DIAG_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "%s", line);
-}
-
 int cgroups_judge(const struct server *server, const struct policy *policy, struct err *err)
 {
-    size_t n_errors =
-        host_limits_report(policy, &server->cgroups->limits, server->options.config_path, say);
+    struct diags diags = {0};
+    size_t n_errors = host_limits_judge(policy, &server->cgroups->limits, &diags);
+    diags_sort(&diags);
+    generation_tell(&diags, false);
+    diags_free(&diags);
     if (n_errors == 0)
         return 0;
     err_set(err, 0, "the policy has %zu limit%s that this host can't keep", n_errors,

@@ -18,6 +18,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 
 enum {
@@ -43,10 +44,9 @@ static void drop_spawner(struct generation *generation)
     share_on_spawner_gone(server, generation);
 }
 
-struct policy *generation_take_policy(struct policy *policy, struct diags *diags, bool to_terminal,
-                                      size_t *n_errors, struct err *err)
+size_t generation_tell(const struct diags *diags, bool to_terminal)
 {
-    size_t n = 0;
+    size_t n_errors = 0;
     for (size_t i = 0; i < diags->n; i++) {
         char line[1024];
         bool is_error = diags->items[i].grade == DIAG_ERROR;
@@ -55,25 +55,53 @@ struct policy *generation_take_policy(struct policy *policy, struct diags *diags
             fprintf(stderr, "%s\n", line);
         else
             log_line(is_error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "%s", line);
-        n += is_error;
+        n_errors += is_error;
     }
-    if (policy == NULL) {
-        err_set(err, 0, "the policy has %zu error%s%s", n, n == 1 ? "" : "s",
-                diags->truncated ? " and more" : "");
-        err->code = EX_CONFIG;
-    }
+    return n_errors;
+}
+
+/* One error that is all there is to say is said where the refusal is. */
+static bool take_only_error(const struct diags *diags, struct err *err)
+{
+    char line[1024];
+    const struct diag *only = diags->n == 1 ? &diags->items[0] : NULL;
+    if (only == NULL || only->grade != DIAG_ERROR || diags->truncated)
+        return false;
+    diag_format(only, line, sizeof line);
+    if (strlen(line) >= sizeof err->text)
+        return false;
+    err_set(err, 0, "%s", line);
+    return true;
+}
+
+struct policy *generation_take_policy(struct policy *policy, struct diags *diags, int code,
+                                      bool to_terminal, size_t *n_errors, struct err *err)
+{
+    size_t n = 1;
+    bool told = policy == NULL && !to_terminal && take_only_error(diags, err);
+    if (!told)
+        n = generation_tell(diags, to_terminal);
+    if (policy == NULL && !told)
+        err_set(err, 0, "the %s has %zu error%s%s", code != 0 ? "configuration" : "policy", n,
+                n == 1 ? "" : "s", diags->truncated ? " and more" : "");
+    if (policy == NULL)
+        err->code = code != 0 ? code : EX_CONFIG;
     diags_free(diags);
     *n_errors = n;
     return policy;
 }
 
-struct policy *generation_load_policy(const char *config_path, bool to_terminal, struct err *err)
+struct policy *generation_load_policy(const char *config_path, struct host_judge *judge,
+                                      bool to_terminal, struct err *err)
 {
     struct diags diags = {0};
     size_t n_errors;
-    struct policy_source source = {.host = &policy_files_host, .config_path = config_path};
+    struct policy_source source = {.host = &policy_files_host,
+                                   .config_path = config_path,
+                                   .judge = host_judge,
+                                   .judge_user = judge};
     struct policy *policy = policy_load(&source, &diags);
-    return generation_take_policy(policy, &diags, to_terminal, &n_errors, err);
+    return generation_take_policy(policy, &diags, judge->code, to_terminal, &n_errors, err);
 }
 
 static int start_spawner(struct generation *generation, struct err *err)
@@ -126,7 +154,8 @@ struct generation *generation_start(struct server *server, struct policy *policy
     *generation = (struct generation){
         .server = server,
         .state = GENERATION_NEXT,
-        .number = ++server->generation_count,
+        /* A number that is refused is given again: what counts is what has served. */
+        .number = server->generation_count + 1,
         .policy = policy,
         .audit_fd = -1,
         .spawner = {.fd = -1},
@@ -136,7 +165,6 @@ struct generation *generation_start(struct server *server, struct policy *policy
     if (find_session_user(generation, err) < 0 ||
         audit_open(policy->server.audit, &generation->audit_fd, err) < 0 ||
         start_spawner(generation, err) < 0) {
-        server->generation_count--;
         generation_unref(generation);
         return NULL;
     }
@@ -171,9 +199,26 @@ static void audit_loaded(const struct generation *generation)
     audit_reload(generation->server, &reload);
 }
 
-void generation_refused(struct server *server, uint64_t number, size_t n_errors, const char *why)
+/* Whoever moves the file away and asks for a reload wants a new one, whatever the policy is like.
+ */
+static void reopen_audit(struct generation *generation)
 {
-    const struct audit_reload reload = {.number = number, .n_errors = n_errors, .reason = why};
+    struct err err = {0};
+    int fd = -1;
+    if (audit_open(generation->policy->server.audit, &fd, &err) < 0) {
+        log_line(LOG_LEVEL_ERROR, "%s; the old one is written on", err.text);
+        return;
+    }
+    close_fd(&generation->audit_fd);
+    generation->audit_fd = fd;
+    generation->audit_torn = false;
+}
+
+void generation_refused(struct server *server, size_t n_errors, const char *why)
+{
+    const struct audit_reload reload = {
+        .number = server->generation_count + 1, .n_errors = n_errors, .reason = why};
+    reopen_audit(server->current);
     log_line(LOG_LEVEL_ERROR, "reload refused: %s; generation %" PRIu64 " stays", why,
              server->current->number);
     audit_reload(server, &reload);
@@ -184,6 +229,7 @@ static void make_current(struct generation *generation)
     struct server *server = generation->server;
     struct generation *old = server->current;
     generation->state = GENERATION_CURRENT;
+    server->generation_count = generation->number;
     server->current = generation;
     server->next = NULL;
     if (old != NULL) {
@@ -207,7 +253,7 @@ static void refuse_next(struct generation *generation, const struct err *err)
     if (server->current == NULL)
         server_start_failed(server, err);
     else
-        generation_refused(server, generation->number, 0, err->text);
+        generation_refused(server, 0, err->text);
     generation_unref(generation);
 }
 

@@ -4,6 +4,7 @@
 #ifndef POSTERN_DAEMON_MASTER_GENERATION_H
 #define POSTERN_DAEMON_MASTER_GENERATION_H
 
+#include "host_judge.h"
 #include "server.h"
 
 enum generation_state {
@@ -36,14 +37,17 @@ struct generation {
     size_t refs; /* execs, and the server for current and next */
 };
 
-/* Loads the policy from disk; every problem is a line of the log, or one on stderr that begins with
- * its place, if it is for a person at a terminal. NULL on failure; err then sums up, with
- * EX_CONFIG. */
-struct policy *generation_load_policy(const char *config_path, bool to_terminal, struct err *err);
-/* The same for what policy_load() has given, which may have happened in another thread; frees the
- * diags. */
-struct policy *generation_take_policy(struct policy *policy, struct diags *diags, bool to_terminal,
-                                      size_t *n_errors, struct err *err);
+/* Every problem becomes a line of the log, or one on stderr that begins with its place, if it is
+ * for a person at a terminal. Returns the number of errors. */
+size_t generation_tell(const struct diags *diags, bool to_terminal);
+/* Loads the policy from disk, judges it and tells the problems. NULL on failure; err then sums up,
+ * with a sysexits code. */
+struct policy *generation_load_policy(const char *config_path, struct host_judge *judge,
+                                      bool to_terminal, struct err *err);
+/* The same for what policy_load() has given, which may have happened in another thread; `code` is
+ * host_judge.code. Frees the diags. */
+struct policy *generation_take_policy(struct policy *policy, struct diags *diags, int code,
+                                      bool to_terminal, size_t *n_errors, struct err *err);
 
 /*
  * Makes a generation: looks up what its [server] names, opens its audit trail and starts its
@@ -52,9 +56,10 @@ struct policy *generation_take_policy(struct policy *policy, struct diags *diags
  */
 struct generation *generation_start(struct server *server, struct policy *policy, struct err *err);
 
-/* Says in log and audit that generation `number` did not come about, so that the current one stays:
- * because of that many errors of the policy, or for another reason (0). */
-void generation_refused(struct server *server, uint64_t number, size_t n_errors, const char *why);
+/* Says in log and audit, whose file is opened anew, that the next generation did not come about, so
+ * that the current one stays: because of that many errors of the policy, or for another reason
+ * (0). */
+void generation_refused(struct server *server, size_t n_errors, const char *why);
 
 /* The spawner has got a job: it is given up if it does not answer. */
 void generation_await_answer(struct generation *generation);

@@ -16,7 +16,9 @@ struct reload {
     struct server *server;
     struct loop_source source; /* an eventfd, readable when the thread has done its work */
     pthread_t thread;
-    bool again; /* asked for once more meanwhile */
+    bool again;                /* asked for once more meanwhile */
+    struct host_limits limits; /* the thread's own */
+    struct host_judge judge;
     struct policy *policy;
     struct diags diags;
 };
@@ -28,7 +30,9 @@ static void *load(void *arg)
 {
     struct reload *reload = arg;
     struct policy_source source = {.host = &policy_files_host,
-                                   .config_path = reload->server->options.config_path};
+                                   .config_path = reload->server->options.config_path,
+                                   .judge = host_judge,
+                                   .judge_user = &reload->judge};
     reload->policy = policy_load(&source, &reload->diags);
     (void)eventfd_write(reload->source.fd, 1);
     return NULL;
@@ -57,14 +61,14 @@ static int start_thread(struct reload *reload, struct err *err)
 
 static void refuse(struct server *server, size_t n_errors, const struct err *err)
 {
-    generation_refused(server, server->generation_count + 1, n_errors, err->text);
+    generation_refused(server, n_errors, err->text);
 }
 
 /* Everything that can be wrong with a new policy is found before anything of it counts. */
 static struct generation *start_generation(struct server *server, struct policy *policy,
                                            struct err *err)
 {
-    if (hostkeys_check(&policy->server, err) < 0 || cgroups_judge(server, policy, err) < 0) {
+    if (hostkeys_check(&policy->server, err) < 0) {
         policy_free(policy);
         return NULL;
     }
@@ -76,11 +80,12 @@ static struct generation *start_generation(struct server *server, struct policy 
     return generation_start(server, policy, err);
 }
 
-static void take_over(struct server *server, struct policy *policy, struct diags *diags)
+static void take_over(struct server *server, const struct reload *reload, struct diags *diags)
 {
     struct err err = {0};
     size_t n_errors = 0;
-    policy = generation_take_policy(policy, diags, false, &n_errors, &err);
+    struct policy *policy =
+        generation_take_policy(reload->policy, diags, reload->judge.code, false, &n_errors, &err);
     struct generation *next = policy == NULL ? NULL : start_generation(server, policy, &err);
     if (next == NULL) {
         refuse(server, n_errors, &err);
@@ -101,7 +106,7 @@ static void on_loaded(struct loop_source *source)
         policy_free(reload->policy);
         diags_free(&reload->diags);
     } else {
-        take_over(server, reload->policy, &reload->diags);
+        take_over(server, reload, &reload->diags);
         if (reload->again)
             reload_start(server);
     }
@@ -123,7 +128,9 @@ void reload_start(struct server *server)
         refuse(server, 0, &err);
         return;
     }
-    *reload = (struct reload){.server = server, .source = {.fd = -1}};
+    *reload =
+        (struct reload){.server = server, .source = {.fd = -1}, .limits = server->cgroups->limits};
+    reload->judge.limits = &reload->limits;
     if (start_thread(reload, &err) < 0) {
         refuse(server, 0, &err);
         free_reload(reload);

@@ -113,7 +113,9 @@ void server_apply_settings(struct server *server)
 int server_start(struct server *server, struct err *err)
 {
     server->signals.fd = -1;
-    struct policy *policy = generation_load_policy(server->options.config_path, false, err);
+    /* What limits come to is said when the cgroups are there. */
+    struct host_judge judge = {.quiet_limits = true};
+    struct policy *policy = generation_load_policy(server->options.config_path, &judge, false, err);
     if (policy == NULL)
         return -1;
     if (server->options.foreground)

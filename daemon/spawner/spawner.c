@@ -37,9 +37,12 @@ static int leave_network(const struct policy *policy, struct err *err)
 
 static int blame(const struct sandbox_spec *spec, struct err *err)
 {
-    if (spec->line == 0) /* built-in */
-        return err_wrap(err, "sandbox \"%s\"", spec->name);
-    return err_wrap(err, "%s:%u: sandbox \"%s\"", spec->file, spec->line, spec->name);
+    struct origin at = {spec->file, spec->line};
+    if (err->setting != NULL)
+        at = sandbox_place(spec, err->setting, err->item);
+    if (at.line == 0) /* built-in */
+        return err_wrap(err, "sandbox '%s'", spec->name);
+    return err_wrap(err, "%s:%u: sandbox '%s'", at.file, at.line, spec->name);
 }
 
 static int build_templates(struct spawner *spawner, struct err *err)

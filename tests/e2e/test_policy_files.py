@@ -177,7 +177,8 @@ class Trust(Files):
             os.chown(key, owner, 0)
             got = run([POSTERND, "-t", "-f", self.server.config], check=False)
             self.assertEqual((got.code, got.out), (77, b""), got)
-            self.assertEqual(got.err.decode(), f"posternd: host key {key}: {why}\n")
+            self.assertEqual(got.err.decode(), f"{self.server.config}:10: error: host key {key}: {why}\n"
+                                               "posternd: the configuration has 1 error\n")
 
 
 class Reload(Files):
@@ -187,11 +188,9 @@ class Reload(Files):
         path = self.path("policy.d")
         server.write_policy(POLICY.replace("/bin/bash", "/bin/false"))
         os.chmod(path, 0o777)
-        before = len(server.log())
         self.assertEqual(server.reload(),
-                         "reload refused: the policy has 1 error; generation 1 stays")
-        self.assertIn(f" error   {path}: error: writable by group and others (mode 777): "
-                      f"chmod go-w {path}\n", server.log()[before:])
+                         f"reload refused: {path}: error: writable by group and others (mode 777): "
+                         f"chmod go-w {path}; generation 1 stays")
         self.assertRan(server.ssh("acme", "echo still"), 0, b"still\n")
         os.chmod(path, 0o755)
         self.assertEqual(server.reload(), "reloaded: generation 2, 1 tenants")
@@ -294,8 +293,8 @@ force = /bin/echo new
         server.write_policy(POLICY + "colour = blue\n")
         self.begin_load()
         self.assertRan(server.ssh("acme", "echo old"), 0, b"old\n")
-        server.wait_log("reload refused: the policy has 1 error; generation 1 stays", 60)
-        self.assertIn(f"{good}:8: error: unknown key 'colour'", server.log())
+        server.wait_log(f"reload refused: {good}:8: error: unknown key 'colour' .*; generation 1 stays",
+                        60)
         server.write_policy(POLICY)
         self.assertRegex(server.reload(), r"\Areloaded: generation 2, ")
 

@@ -404,8 +404,48 @@ class Audit(ReloadTest):
         self.server.write_policy(POLICY)
         self.assertRegex(self.server.reload(), r"\Areload refused: .*; generation 2 stays\Z")
         last = self.server.audit(event="reload")[-1]
-        self.assertEqual((last["result"], last["errors"]), ("refused", 0))
-        self.assertIn("host_ed25519", last["reason"])
+        self.assertEqual((last["result"], last["errors"]), ("refused", 1))
+        self.assertRegex(last["reason"], r"postern\.ini:\d+: error: host key .*host_ed25519")
+        self.stop()
+
+    def test_every_error_is_told_at_once(self):
+        """What is wrong with the text, with this host, and with what [server] names."""
+        self.start()
+        os.chmod(self.server.host_keys[0], 0o644)
+        self.server.write_policy(POLICY.replace(
+            "network = none", "hide = /usr/no-such\nread = /no-such") + "sell = x\n")
+        before = len(self.server.log())
+        self.assertRegex(self.server.reload(),
+                         r"\Areload refused: the policy has 4 errors; generation 1 stays\Z")
+        told = re.findall(r" error   \S*/(\S+:\d+: error: .{20})", self.server.log()[before:])
+        self.assertEqual([(line.split(": ")[0], line.split(": ")[2][:9]) for line in told],
+                         [("tenants.ini:3", "sandbox '"), ("tenants.ini:4", "sandbox '"),
+                          ("tenants.ini:9", "unknown k"), ("postern.ini:3", "host key ")])
+        self.assertEqual(self.reloads()[-1]["errors"], 4)
+        os.chmod(self.server.host_keys[0], 0o600)
+        self.stop()
+
+    def test_a_refusal_gives_its_number_back_and_a_new_file(self):
+        self.start()
+        trail = self.server.path("audit.log")
+        self.server.write_policy(POLICY + "sell = x\n")
+        for _ in range(2):
+            os.replace(trail, trail + ".1")
+            self.assertRegex(self.server.reload(), r"; generation 1 stays\Z")
+            self.assertEqual([(r["generation"], r["result"]) for r in self.reloads()], [(2, "refused")])
+        self.reload(POLICY)
+        self.assertEqual([(r["generation"], r["result"]) for r in self.reloads()],
+                         [(2, "refused"), (2, "loaded")])
+        # One that can't be made again stays the old one.
+        self.server.write_policy(POLICY + "sell = x\n")
+        os.replace(trail, trail + ".1")
+        os.mkdir(trail)
+        self.assertRegex(self.server.reload(), r"; generation 2 stays\Z")
+        self.assertRegex(self.server.log(), r"audit file \S+audit.log: .*; the old one is written on")
+        os.rmdir(trail)
+        os.replace(trail + ".1", trail)
+        self.assertEqual(self.reloads()[-1]["result"], "refused")
+        self.reload(POLICY)
         self.stop()
 
     def test_ends_of_connections(self):

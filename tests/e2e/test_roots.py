@@ -136,7 +136,7 @@ class BadRoots(PosternTest):
             server.write_policy(f"[sandbox \"a\"]\nroot = {path}\n{TENANT}")
             server.start_only()
             self.assertNotEqual(server.process.wait(30 * PATIENCE), 0)
-            place = re.escape(server.path("policy.d/tenants.ini") + ":1: ")
+            place = re.escape(server.path("policy.d/tenants.ini") + ":2: ")
             self.assertRegex(server.log(), place + ".*" + re.escape(text))
             server.process = None
             server.log_file.close()
@@ -190,7 +190,9 @@ hide  = /usr/games
                      "read = /no-such-place:/srv/x"):
             self.server.write_policy(self.policy.replace("hide  = /usr/games", line))
             said = self.server.reload()
-            self.assertRegex(said, r"reload refused: .*tenants\.ini:2: .*" + re.escape(line) + ": ")
+            place = self.policy.split("\n").index("hide  = /usr/games") + 1
+            self.assertRegex(said, rf"\Areload refused: \S*tenants\.ini:{place}: error: sandbox 'a': "
+                                   + re.escape(line.partition(":")[0]) + ": .*; generation 1 stays")
         self.server.write_policy(self.policy)
         self.assertRan(self.server.ssh("a", "true"))
 

@@ -203,7 +203,7 @@ class BadWorkspaces(PosternTest):
                                 "shell = /bin/sh\n")
             server.start_only()
             self.assertNotEqual(server.process.wait(30 * PATIENCE), 0)
-            place = re.escape(server.path("policy.d/tenants.ini") + ":1: ")
+            place = re.escape(server.path("policy.d/tenants.ini") + f":{2 + line.count(chr(10))}: ")
             self.assertRegex(server.log(), place + ".*" + re.escape(text))
             server.process = None
             server.log_file.close()

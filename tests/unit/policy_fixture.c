@@ -170,13 +170,13 @@ const struct policy_host fixture_host = {
     .verify = fixture_verify,
 };
 
-static struct policy *load(bool keep_settings)
+static struct policy *load(const struct policy_source *how)
 {
     struct diags diags;
-    struct policy *policy = policy_load(&(struct policy_source){.host = &fixture_host,
-                                                                .config_path = "/p/postern.ini",
-                                                                .keep_settings = keep_settings},
-                                        &diags);
+    struct policy_source source = *how;
+    source.host = &fixture_host;
+    source.config_path = "/p/postern.ini";
+    struct policy *policy = policy_load(&source, &diags);
     size_t used = 0;
     fixture_problems[0] = '\0';
     for (size_t i = 0; i < diags.n && used + 600 < sizeof fixture_problems; i++) {
@@ -191,12 +191,20 @@ static struct policy *load(bool keep_settings)
 
 struct policy *fixture_load(void)
 {
-    return load(false);
+    return load(&(struct policy_source){0});
 }
 
 struct policy *fixture_load_shown(void)
 {
-    return load(true);
+    return load(&(struct policy_source){.keep_settings = true});
+}
+
+bool fixture_judge(void (*judge)(void *, const struct policy *, struct diags *), void *user)
+{
+    struct policy *policy = load(&(struct policy_source){.judge = judge, .judge_user = user});
+    bool accepted = policy != NULL;
+    policy_free(policy);
+    return accepted;
 }
 
 struct policy *fixture_load_text(const char *text)

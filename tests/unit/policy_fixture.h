@@ -23,6 +23,9 @@ uid_t fixture_owner_of(const char *path);
 /* Loads /p/postern.ini and /p/policy.d; the diagnostics, one per line, are in fixture_problems. */
 struct policy *fixture_load(void);
 struct policy *fixture_load_shown(void); /* with policy.shown filled */
+/* Loads them to be judged; whether there is no error. */
+bool fixture_judge(void (*judge)(void *user, const struct policy *policy, struct diags *diags),
+                   void *user);
 extern char fixture_problems[16384];
 
 /*

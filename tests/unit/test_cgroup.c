@@ -9,6 +9,7 @@
 #include "cgroup.h"
 #include "diag.h"
 #include "host_limits.h"
+#include "policy_fixture.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -451,28 +452,35 @@ static void test_judge_best_effort(void **state)
     diags_free(&diags);
 }
 
-/* With its settings at hand, the place is that of the setting, and each is told once. */
+static void judge_without_limits(void *user, const struct policy *policy, struct diags *diags)
+{
+    const struct host_limits host = {.why = "there is none", .remedy = "get one"};
+    size_t *n_errors = user;
+    *n_errors = host_limits_judge(policy, &host, diags);
+}
+
+/* The place is that of the setting, wherever it was inherited from, and each is told once; beside
+ * what is wrong with the rest, and not where the limit itself is in error. */
 static void test_judge_places(void **state)
 {
     (void)state;
-    const struct host_limits host = {.why = "there is none", .remedy = "get one"};
-    struct setting settings[] = {{.key = "memory", .value = "2G", .origin = {"/p/ci.ini", 5}}};
-    struct shown_section shown[] = {
-        {.type = "server", .name = ""},
-        {.type = "tenant", .name = "acme"},
-        {.type = "sandbox", .name = "ci", .settings = settings, .n_settings = 1},
-        {.type = "sandbox", .name = "child", .settings = settings, .n_settings = 1}};
-    struct diags diags = {0};
-    struct policy *policy = example();
-    policy->shown = shown;
-    policy->n_shown = 4;
-    policy->sandboxes[0].cgroup = policy->sandboxes[1].cgroup;
-    assert_int_equal(host_limits_judge(policy, &host, &diags), 2);
-    assert_diag(&diags.items[0], "/p/ci.ini:5: error: memory of sandbox 'ci' needs the memory "
-                                 "controller of cgroup v2: there is none (get one; or set limits = "
-                                 "best-effort in [server])");
-    assert_string_equal(diags.items[1].file, "/p/t.ini");
-    diags_free(&diags);
+    size_t n_errors = 0;
+    fixture_reset();
+    fixture_add_text("/p/policy.d/a.ini", "[sandbox \"ci\"]\nbogus = 1\nmemory = 2G\n"
+                                          "[sandbox \"child\"]\nextends = ci\nmemory-high = 1Q\n"
+                                          "[tenant \"acme\"]\nextends = none\n"
+                                          "[defaults]\ncpu-total = 100%\n");
+    fixture_judge(judge_without_limits, &n_errors);
+    assert_problems(
+        "/p/policy.d/a.ini:2: error: unknown key 'bogus' in [sandbox]\n"
+        "/p/policy.d/a.ini:3: error: memory of sandbox 'ci' needs the memory controller of cgroup "
+        "v2: there is none (get one; or set limits = best-effort in [server])\n"
+        "/p/policy.d/a.ini:6: error: '1Q' is not a size such as 512K, 64M or 2G, nor 'infinity'\n"
+        "/p/policy.d/a.ini:8: error: extends: there is no tenant 'none' (define it: [tenant "
+        "\"none\"])\n"
+        "/p/policy.d/a.ini:10: error: cpu-total of tenant 'acme' needs the cpu controller of "
+        "cgroup v2: there is none (get one; or set limits = best-effort in [server])\n");
+    assert_int_equal(n_errors, 2);
 }
 
 static void test_probe(void **state)

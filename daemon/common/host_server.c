@@ -1,0 +1,157 @@
+#include "cleanup.h"
+#include "diag.h"
+#include "host_judge.h"
+#include "hostkey_file.h"
+#include "text.h"
+#include "trusted_path.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum { SHOWN = 200 };
+
+struct judging {
+    const struct policy *policy;
+    struct diags *diags;
+    int code; /* of the first error */
+};
+
+static void complain(struct judging *j, const struct origin *at, int code, const char *hint,
+                     const char *text)
+{
+    diag_add(j->diags, at->file, at->line, hint, "%s", text);
+    if (j->code == 0)
+        j->code = code;
+}
+
+static void judge_user(struct judging *j)
+{
+    const char *name = j->policy->server.user;
+    struct origin at = server_place(j->policy, "user");
+    char buf[16384], shown[64], text[128];
+    struct passwd pwd, *found = NULL;
+    int num = getpwnam_r(name, &pwd, buf, sizeof buf, &found);
+    text_escape_str(shown, sizeof shown, name);
+    if (num == 0 && found != NULL && found->pw_uid != 0)
+        return;
+    if (num != 0)
+        (void)snprintf(text, sizeof text, "user %s of [server] can't be looked up: %s", shown,
+                       strerror(num));
+    else
+        (void)snprintf(text, sizeof text, "user %s of [server] %s", shown,
+                       found == NULL ? "does not exist" : "is root");
+    complain(j, &at, EX_NOUSER,
+             num != 0        ? NULL
+             : found == NULL ? "make it, or name another"
+                             : "sessions need an unprivileged user",
+             text);
+}
+
+static void judge_session_path(struct judging *j)
+{
+    const char *path = j->policy->server.session_path;
+    struct origin at = server_place(j->policy, "session-path");
+    char shown[SHOWN], text[ERR_TEXT_MAX];
+    struct stat st;
+    int num = access(path, X_OK) < 0 || stat(path, &st) < 0 ? errno
+              : S_ISREG(st.st_mode)                         ? 0
+                                                            : EISDIR;
+    if (num == 0)
+        return;
+    (void)snprintf(text, sizeof text, "session-path %s: %s",
+                   text_escape_str(shown, sizeof shown, path), strerror(num));
+    complain(j, &at, EX_UNAVAILABLE, NULL, text);
+}
+
+static void judge_host_key(struct judging *j, const char *path, const struct origin *at)
+{
+    struct err err = {0};
+    cleanup_fd int fd = -1;
+    if (hostkey_file_open(path, &fd, &err) < 0)
+        complain(j, at, err.code, NULL, err.text);
+}
+
+static void judge_host_keys(struct judging *j)
+{
+    const struct server_config *server = &j->policy->server;
+    struct origin at = server_place(j->policy, "host-key");
+    struct err err = {0};
+    size_t n = 0;
+    for (size_t i = 0; i < server->host_keys.n; i++) {
+        const char *path = server->host_keys.items[i];
+        if (server->host_keys_defaulted && access(path, F_OK) < 0 && errno == ENOENT)
+            continue;
+        judge_host_key(j, path, server->host_keys_defaulted ? &at : &server->host_key_places[i]);
+        n++;
+    }
+    if (n > 0)
+        return;
+    (void)hostkey_file_none(&err);
+    complain(j, &at, err.code, NULL, err.text);
+}
+
+/* What opening it would say, without making it. */
+static void judge_audit(struct judging *j)
+{
+    const char *path = j->policy->server.audit;
+    struct origin at = server_place(j->policy, "audit");
+    char above[PATH_MAX], shown[SHOWN], text[ERR_TEXT_MAX];
+    const char *slash = strrchr(path, '/');
+    const char *what = NULL;
+    const char *hint = NULL;
+    struct stat st;
+    if (strcmp(path, "stderr") == 0 || slash == NULL)
+        return;
+    (void)snprintf(above, sizeof above, "%.*s/", (int)(slash - path), path);
+    if (lstat(path, &st) == 0) {
+        if (!S_ISREG(st.st_mode))
+            what = "is not a regular file";
+    } else if (stat(above, &st) < 0) {
+        what = "its directory does not exist";
+        hint = "make it, mode 750";
+    }
+    if (what == NULL)
+        return;
+    (void)snprintf(text, sizeof text, "audit file %s%s %s",
+                   text_escape_str(shown, sizeof shown, path), hint != NULL ? ":" : "", what);
+    complain(j, &at, EX_CANTCREAT, hint, text);
+}
+
+/* It is made if only its own name is missing. */
+static void judge_state_dir(struct judging *j)
+{
+    const char *path = j->policy->server.state_dir;
+    struct origin at = server_place(j->policy, "state-dir");
+    char above[PATH_MAX];
+    struct err err = {0};
+    struct stat st;
+    cleanup_fd int fd = -1;
+    const char *slash = strrchr(path, '/');
+    (void)snprintf(above, sizeof above, "%.*s/", (int)(slash - path), path);
+    bool is_new = lstat(path, &st) < 0 && errno == ENOENT;
+    if (is_new && stat(above, &st) == 0)
+        return;
+    if (is_new)
+        err_set(&err, errno, "%s", above);
+    else if (trusted_path_open_dir(path, 0, &fd, &err) == 0)
+        return;
+    (void)err_wrap(&err, "state-dir = %s", path);
+    complain(j, &at, EX_CANTCREAT, NULL, err.text);
+}
+
+int host_server_judge(const struct policy *policy, struct diags *diags)
+{
+    struct judging judging = {.policy = policy, .diags = diags};
+    judge_host_keys(&judging);
+    judge_session_path(&judging);
+    judge_user(&judging);
+    judge_audit(&judging);
+    judge_state_dir(&judging);
+    return judging.code;
+}
