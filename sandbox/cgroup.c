@@ -70,7 +70,7 @@ static ssize_t read_text(int dir, const char *file, char *buf)
 
 static int write_text(int dir, const char *file, const char *text)
 {
-    /* O_NONBLOCK: who lowers a limit isn't made to reclaim the memory that is over it. */
+    /* O_NONBLOCK: who lowers a limit isn't made to reclaim the memory that is over it (6.15). */
     cleanup_fd int fd = openat(dir, file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     size_t len = strlen(text);
     if (fd < 0)
@@ -212,10 +212,34 @@ int cgroup_limit_exec(int dir, const struct cgroup_limits *limits, unsigned cont
     return 0;
 }
 
+/* A file that holds one number. */
+static uint64_t number_in(int dir, const char *file)
+{
+    char text[READ_MAX];
+    uint64_t value = CGROUP_UNKNOWN;
+    if (read_text(dir, file, text) <= 0 || !isdigit((unsigned char)text[0]))
+        return CGROUP_UNKNOWN;
+    char *end;
+    errno = 0;
+    value = strtoumax(text, &end, 10);
+    return errno == 0 && (*end == '\n' || *end == '\0') ? value : CGROUP_UNKNOWN;
+}
+
+int cgroup_limit_memory(int dir, uint64_t memory, struct err *err)
+{
+    return put_count(dir, "memory.max", memory, err);
+}
+
+bool cgroup_is_over(int dir, uint64_t memory)
+{
+    uint64_t used = number_in(dir, "memory.current");
+    return used != CGROUP_UNKNOWN && used > memory;
+}
+
 int cgroup_limit_total(int dir, const struct cgroup_limits *limits, unsigned controllers,
                        struct err *err)
 {
-    if ((controllers & CGROUP_MEMORY) && put_count(dir, "memory.max", limits->memory, err) < 0)
+    if ((controllers & CGROUP_MEMORY) && cgroup_limit_memory(dir, limits->memory, err) < 0)
         return -1;
     if ((controllers & CGROUP_PIDS) && put_count(dir, "pids.max", limits->tasks, err) < 0)
         return -1;
@@ -307,19 +331,6 @@ static uint64_t sum_of(const char *text, const char *key)
         if (find_number(word + 1, key, '=', &value))
             sum += value;
     return sum;
-}
-
-/* A file that holds one number. */
-static uint64_t number_in(int dir, const char *file)
-{
-    char text[READ_MAX];
-    uint64_t value = CGROUP_UNKNOWN;
-    if (read_text(dir, file, text) <= 0 || !isdigit((unsigned char)text[0]))
-        return CGROUP_UNKNOWN;
-    char *end;
-    errno = 0;
-    value = strtoumax(text, &end, 10);
-    return errno == 0 && (*end == '\n' || *end == '\0') ? value : CGROUP_UNKNOWN;
 }
 
 void cgroup_read_usage(int dir, struct cgroup_usage *usage)

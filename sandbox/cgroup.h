@@ -77,6 +77,13 @@ int cgroup_limit_exec(int dir, const struct cgroup_limits *limits, unsigned cont
 int cgroup_limit_total(int dir, const struct cgroup_limits *limits, unsigned controllers,
                        struct err *err);
 
+/* The memory of those alone, which may take long where more is used: the caller waits until that is
+ * freed, or what runs there has been killed. */
+int cgroup_limit_memory(int dir, uint64_t memory, struct err *err);
+
+/* Whether more memory is used now than that. */
+bool cgroup_is_over(int dir, uint64_t memory);
+
 /* Moves a process with all its threads there. */
 int cgroup_move(int dir, pid_t pid, struct err *err);
 

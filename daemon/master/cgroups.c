@@ -253,31 +253,11 @@ bool cgroups_match(const struct server *server, const struct server_config *conf
     return strcmp(named, config->cgroup) == 0;
 }
 
-struct totals {
-    const struct policy *policy;
-    unsigned controllers;
-};
-
-static int apply_total(void *user, int root, const char *name)
+const struct tenant *cgroups_find_tenant(const struct policy *policy, const char *name)
 {
-    const struct totals *totals = user;
-    const struct tenant *tenant = NULL;
-    struct err err = {0};
-    if (strncmp(name, TENANT_PREFIX, sizeof TENANT_PREFIX - 1) == 0)
-        tenant = policy_find_tenant(totals->policy, name + sizeof TENANT_PREFIX - 1);
-    if (tenant == NULL)
-        return 0;
-    cleanup_fd int node = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (node >= 0 && cgroup_limit_total(node, &tenant->total, totals->controllers, &err) < 0)
-        log_line(LOG_LEVEL_ERROR, "the new totals of tenant %s: %s", tenant->name, err.text);
-    return 0;
-}
-
-void cgroups_apply_totals(struct server *server, const struct policy *policy)
-{
-    struct totals totals = {.policy = policy, .controllers = server->cgroups->limits.controllers};
-    if (server->cgroups->root >= 0)
-        (void)cgroup_each_child(server->cgroups->root, apply_total, &totals, NULL);
+    if (strncmp(name, TENANT_PREFIX, sizeof TENANT_PREFIX - 1) != 0)
+        return NULL;
+    return policy_find_tenant(policy, name + sizeof TENANT_PREFIX - 1);
 }
 
 int cgroups_judge(const struct server *server, const struct policy *policy, struct err *err)

@@ -35,8 +35,8 @@ void cgroups_close(struct server *server);
 /* Whether a new configuration names the same subtree. */
 bool cgroups_match(const struct server *server, const struct server_config *config);
 
-/* Puts the totals of a new generation into force, where the tenants have something running. */
-void cgroups_apply_totals(struct server *server, const struct policy *policy);
+/* Whose node it is, below the root; NULL: nobody's any more. */
+const struct tenant *cgroups_find_tenant(const struct policy *policy, const char *name);
 
 /* What the tree of a tenant's execs is called. Returns 0, or -1 with err. */
 int cgroups_tenant_name(const char *tenant, char name[CGROUP_NAME_MAX], struct err *err);

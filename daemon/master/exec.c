@@ -188,10 +188,11 @@ static void judge(struct exec *exec, const struct report *last)
     verdict_judge(last, &facts, &exec->outcome);
 }
 
-/* Before the worker, which alone has all of it, is gone. */
-static void measure_leaf(struct exec *exec)
+void exec_measure(struct exec *exec)
 {
-    const struct tenant *tenant = policy_find_tenant(exec->generation->policy, exec->record.tenant);
+    /* Totals are those of the newest policy, also for what began before it. */
+    const struct tenant *tenant =
+        policy_find_tenant(exec->server->current->policy, exec->record.tenant);
     exec->accounted = leaf_usage(exec->leaf, &exec->used, &exec->total.memory_full);
     if (tenant != NULL) {
         exec->total.memory = tenant->total.memory;
@@ -207,7 +208,7 @@ void exec_finish(struct exec *exec, const struct report *last)
     /* The worker is on its way out; the kill makes sure of it whatever state it is in. */
     if (exec->pidfd >= 0)
         (void)pidfd_send_signal(exec->pidfd, SIGKILL, NULL, 0);
-    measure_leaf(exec);
+    exec_measure(exec);
     leaf_end(steal_ptr(exec->leaf), steal_fd(&exec->pidfd));
     job_forget(exec);
     if (last != NULL && last->type == REPORT_EXIT) {

@@ -48,6 +48,7 @@ struct exec {
     struct child *spawner; /* held while it runs: who has been asked to start it */
     struct exec *next_asked;
     unsigned n_notes;
+    bool tasks_noted; /* the client knows that it can't start more tasks */
     char program[128];
     int report_fd;
     struct loop_source source;
@@ -92,6 +93,9 @@ int exec_start(struct connection *connection, uint32_t channel, const struct exe
 
 /* The worker said its last word, or died without one (last is NULL). May free the exec. */
 void exec_finish(struct exec *exec, const struct report *last);
+
+/* Takes down what its cgroup has counted so far; at the end, before the worker is gone with it. */
+void exec_measure(struct exec *exec);
 
 /* It has ended, but the session has seen it over a limit (that of its output, or the other) before
  * it knew: tells it again how the exec ended, by that limit if it had ended by itself. */

@@ -1,6 +1,5 @@
 #include "generation.h"
 #include "audit.h"
-#include "cgroups.h"
 #include "cleanup.h"
 #include "exec.h"
 #include "job.h"
@@ -10,6 +9,7 @@
 #include "share.h"
 #include "reload.h"
 #include "spawner.h"
+#include "totals.h"
 #include "uid_file.h"
 #include "zygote.h"
 
@@ -236,7 +236,7 @@ static void make_current(struct generation *generation)
         old->state = GENERATION_RETIRED;
         generation_unref(old);
         server_apply_settings(server);
-        cgroups_apply_totals(server, generation->policy);
+        totals_apply(server, generation->policy);
         zygote_renew(server);
         log_line(LOG_LEVEL_INFO, "reloaded: generation %" PRIu64 ", %zu tenants",
                  generation->number, generation->policy->n_tenants);

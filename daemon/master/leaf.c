@@ -3,6 +3,7 @@
 #include "cleanup.h"
 #include "exec.h"
 #include "log.h"
+#include "note.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +26,9 @@ struct leaf {
     struct loop_source source;
     struct loop_timer timer;
     unsigned tries;
+    struct exec *exec; /* while it runs, and its limit of tasks is watched: */
+    int events;        /* or -1 */
+    struct loop_source refusals;
 };
 
 /* Opens the tenant's node, making it if it isn't there. */
@@ -73,7 +77,12 @@ static int make_named(struct server *server, const struct tenant *tenant,
     struct leaf *leaf = calloc(1, sizeof *leaf);
     if (leaf == NULL)
         return err_set(err, ENOMEM, "cgroup");
-    *leaf = (struct leaf){.server = server, .fd = -1, .pidfd = -1, .source = {.fd = -1}};
+    *leaf = (struct leaf){.server = server,
+                          .fd = -1,
+                          .pidfd = -1,
+                          .source = {.fd = -1},
+                          .events = -1,
+                          .refusals = {.fd = -1}};
     int n = snprintf(leaf->name, sizeof leaf->name, "%s", name);
     if (n < 0 || (size_t)n >= sizeof leaf->name || make(cgroups, tenant, limits, leaf, err) < 0) {
         close_fd(&leaf->fd);
@@ -84,7 +93,39 @@ static int make_named(struct server *server, const struct tenant *tenant,
     return 0;
 }
 
-int leaf_make(struct server *server, const struct tenant *tenant, const struct exec *exec,
+static void stop_watching(struct leaf *leaf)
+{
+    loop_remove(leaf->server->loop, &leaf->refusals);
+    close_fd(&leaf->events);
+}
+
+/* Reading it is what makes it wait for the next change. */
+static void on_refusals(struct loop_source *source)
+{
+    struct leaf *leaf = CONTAINER_OF(source, struct leaf, refusals);
+    char waste[128];
+    (void)!pread(leaf->events, waste, sizeof waste, 0);
+    exec_measure(leaf->exec);
+    note_tasks(leaf->exec);
+    /* Once is enough. */
+    if (leaf->exec->tasks_noted)
+        stop_watching(leaf);
+}
+
+/* A command that can't fork is told so at once. Without that it is told at its end. */
+static void watch_tasks(struct leaf *leaf, struct exec *exec)
+{
+    char waste[128];
+    leaf->exec = exec;
+    leaf->events = openat(leaf->fd, "pids.events", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (leaf->events < 0)
+        return;
+    if (read(leaf->events, waste, sizeof waste) < 0 ||
+        loop_add_changing(leaf->server->loop, &leaf->refusals, leaf->events, on_refusals, NULL) < 0)
+        close_fd(&leaf->events);
+}
+
+int leaf_make(struct server *server, const struct tenant *tenant, struct exec *exec,
               struct leaf **out, struct err *err)
 {
     const struct sandbox_spec *spec = exec_spec(exec);
@@ -93,6 +134,8 @@ int leaf_make(struct server *server, const struct tenant *tenant, const struct e
     limits.memory = exec->limits.memory;
     if (make_named(server, tenant, &limits, exec->record.id, out, err) < 0)
         return err_wrap(err, "cgroup of the exec");
+    if (*out != NULL)
+        watch_tasks(*out, exec);
     return 0;
 }
 
@@ -186,6 +229,7 @@ void leaf_end(struct leaf *leaf, int pidfd)
         return;
     }
     struct cgroups *cgroups = leaf->server->cgroups;
+    stop_watching(leaf);
     if (leaf->fd >= 0)
         (void)cgroup_kill(leaf->fd, NULL);
     close_fd(&leaf->fd);

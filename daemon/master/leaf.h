@@ -8,10 +8,11 @@
 
 /*
  * Makes the leaf of an exec, with the limits that are in force for it, in the node of its tenant,
- * which is made if need be. *out is NULL, and that is success, where the server has no cgroups.
- * Returns 0, or -1 with err and nothing left behind.
+ * which is made if need be; that its limit of tasks is reached, note.h tells. *out is NULL, and
+ * that is success, where the server has no cgroups. Returns 0, or -1 with err and nothing left
+ * behind.
  */
-int leaf_make(struct server *server, const struct tenant *tenant, const struct exec *exec,
+int leaf_make(struct server *server, const struct tenant *tenant, struct exec *exec,
               struct leaf **out, struct err *err);
 
 /*

@@ -40,10 +40,10 @@ void loop_free(struct loop *loop)
     free(loop);
 }
 
-int loop_add(struct loop *loop, struct loop_source *source, int fd,
-             void (*on_ready)(struct loop_source *), struct err *err)
+static int add(struct loop *loop, struct loop_source *source, int fd, uint32_t events,
+               void (*on_ready)(struct loop_source *), struct err *err)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
+    struct epoll_event event = {.events = events, .data.ptr = source};
     if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
         source->fd = -1;
         return err_set(err, errno, "epoll_ctl");
@@ -51,6 +51,18 @@ int loop_add(struct loop *loop, struct loop_source *source, int fd,
     source->fd = fd;
     source->on_ready = on_ready;
     return 0;
+}
+
+int loop_add(struct loop *loop, struct loop_source *source, int fd,
+             void (*on_ready)(struct loop_source *), struct err *err)
+{
+    return add(loop, source, fd, EPOLLIN, on_ready, err);
+}
+
+int loop_add_changing(struct loop *loop, struct loop_source *source, int fd,
+                      void (*on_ready)(struct loop_source *), struct err *err)
+{
+    return add(loop, source, fd, EPOLLPRI, on_ready, err);
 }
 
 void loop_remove(struct loop *loop, struct loop_source *source)

@@ -35,6 +35,10 @@ void loop_free(struct loop *loop);
 /* Watches fd for reading (hang-up and errors count as readable). Returns 0, or -1 with err. */
 int loop_add(struct loop *loop, struct loop_source *source, int fd,
              void (*on_ready)(struct loop_source *), struct err *err);
+/* Watches a file of cgroup v2 that tells of events: ready when it has changed since it was last
+ * read, which must have been once before this. Returns 0, or -1 with err. */
+int loop_add_changing(struct loop *loop, struct loop_source *source, int fd,
+                      void (*on_ready)(struct loop_source *), struct err *err);
 /* Safe on a source that isn't in the loop. Doesn't close the descriptor. */
 void loop_remove(struct loop *loop, struct loop_source *source);
 

@@ -79,8 +79,9 @@ void note_memory(const struct exec *exec)
 void note_tasks(struct exec *exec)
 {
     char line[IPC_LINE_MAX], limit[128];
-    if (!exec->accounted || exec->used.tasks_refused == 0)
+    if (exec->tasks_noted || !exec->accounted || exec->used.tasks_refused == 0)
         return;
+    exec->tasks_noted = true;
     verdict_tasks(&exec->used, exec_spec(exec), &exec->total, limit, sizeof limit);
     (void)snprintf(line, sizeof line, "postern: note: it could not start more than %s [%s]", limit,
                    exec->record.id);

@@ -15,7 +15,7 @@ void note_untold(struct exec *exec, uint32_t untold);
 /* The client's own limit of memory is kept by less than a cgroup, if it is. */
 void note_memory(const struct exec *exec);
 
-/* The limit of tasks has kept it from starting more of them, if it has. */
+/* The limit of tasks has kept it from starting more of them, if it has; said once. */
 void note_tasks(struct exec *exec);
 
 #endif

@@ -33,7 +33,7 @@ enum {
     EXECS_LEAST = 8,
     FDS_OF_OUR_OWN = 64,
     FDS_PER_CONNECTION = 3, /* link, pidfd, the workspace that its execs share */
-    FDS_PER_EXEC = 5,       /* report, pidfd, cgroup, and its share of pipes in transit */
+    FDS_PER_EXEC = 6, /* report, pidfd, cgroup and its events, and its share of pipes in transit */
 };
 
 static void on_signal(struct loop_source *source);

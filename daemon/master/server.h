@@ -43,6 +43,7 @@ struct server {
     struct generation *current; /* what new execs are judged by */
     struct generation *next;    /* being loaded, its spawner not ready yet; or NULL */
     struct reload *reload;      /* a policy is being read; or NULL */
+    struct child *lowering;     /* puts lower totals of memory into force; held, or NULL */
     uint64_t generation_count;
     struct listeners *listeners;
     struct zygote *zygotes; /* list: starting, serving and retired ones */

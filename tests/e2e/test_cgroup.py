@@ -3,6 +3,7 @@
 What needs controllers of cgroup v2 is skipped where they are missing; tests/vm runs it on a Debian
 that has them.
 """
+import json
 import os
 import re
 import signal
@@ -365,6 +366,11 @@ io-weight   = 50
 keys    = keys/alice
 sandbox = ci
 shell   = /bin/bash
+[tenant "self"]
+keys       = keys/alice
+sandbox    = ci
+shell      = /bin/bash
+accept-env = POSTERN_MEMORY POSTERN_RECEIPT
 [tenant "crowd"]
 keys         = keys/alice
 sandbox      = wide
@@ -512,6 +518,54 @@ memory-total = 96M
         client.communicate(b"", timeout=60)
         self.server.write_policy(self.policy)
         self.assertIn("reloaded", self.server.reload())
+
+    def test_a_reload_that_takes_memory_away(self):
+        """What is over the new total ends; nobody else waits for that."""
+        client = self.server.popen_ssh("crowd", self.FILL.format(80, 1000))
+        self.assertEqual(client.stdout.readline(), b"full\n")
+        node = f"{self.own}/tenant-crowd"
+        self.server.write_policy(self.policy.replace("memory-total = 96M", "memory-total = 40M"))
+        self.assertIn("reloaded", self.server.reload())
+        self.assertRan(self.server.ssh("acme", "echo on", timeout=60), 0, b"on\n")
+        _, err = client.communicate(timeout=120)
+        self.assertEqual(client.returncode, 137)
+        self.assertLine(err, "postern: memory: the tenant's commands together used more than "
+                             f"memory-total = 40M {EXEC_ID}")
+        self.assertRan(self.server.ssh("crowd", "echo on", timeout=60), 0, b"on\n")
+        self.server.write_policy(self.policy)
+        self.assertIn("reloaded", self.server.reload())
+        self.assertFalse(os.path.exists(node) and read(node, "memory.max") != f"{96 * MIB}\n")
+
+    def test_the_limit_of_tasks_is_told_when_it_is_reached(self):
+        client = self.server.popen_ssh("acme", "for i in {1..40}; do sleep 300 & done 2>/dev/null; "
+                                               "read x; kill $(jobs -p)")
+        line = client.stderr.readline()
+        self.assertRegex(line.decode(), r"\Apostern: note: it could not start more than 20 tasks "
+                                        rf"\(tasks = 20\) {EXEC_ID}\n\Z")
+        _, err = client.communicate(b"\n", timeout=240)
+        self.assertNotIn(b"could not start", err)
+
+    def test_the_clients_own_limit_of_memory(self):
+        wish = ["SetEnv=POSTERN_MEMORY=32M POSTERN_RECEIPT=1"]
+        got = self.server.ssh("self", self.FILL.format(48, 0), timeout=120, options=wish)
+        self.assertEqual(got.code, 137, got)
+        lines = got.err.decode().splitlines()
+        self.assertRegex(lines[-2], r"\Apostern: memory: the command used more than the client's "
+                                    rf"own limit of 32M \(POSTERN_MEMORY\) {EXEC_ID}\Z")
+        receipt = json.loads(lines[-1].removeprefix("postern: receipt: "))
+        self.assertEqual((receipt["verdict"], receipt["limit_memory"], receipt["limits_by_client"]),
+                         ("memory", 32 * MIB, "memory"))
+        self.assertGreaterEqual(receipt["oom_kills"], 1)
+        self.assertLessEqual(receipt["memory_peak"], 32 * MIB)
+        for name in ("user_ms", "system_ms", "throttled_ms", "read_bytes", "written_bytes"):
+            self.assertIsNotNone(receipt[name], name)
+        got = self.server.ssh("self", "awk '/^MemTotal/ {print $2}' /proc/meminfo; "
+                                      "grep -c ^processor /proc/cpuinfo", timeout=120, options=wish)
+        self.assertEqual(got.out, b"32768\n1\n")
+        # More than the policy's is the policy's.
+        wish = ["SetEnv=POSTERN_MEMORY=1G"]
+        got = self.server.ssh("self", self.FILL.format(200, 0), timeout=120, options=wish)
+        self.verdict(got, "memory", 137, "the command used more than memory = 64M")
 
     def test_accounting(self):
         got = self.server.ssh("acme", self.FILL.format(24, 0) + "; sleep 0 & sleep 0 & wait",
