@@ -2,15 +2,16 @@
 
 #include "cleanup.h"
 #include "profile_args.h"
-#include "syscalls.h"
 
 #include <errno.h>
-#include <seccomp.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
+#include <string.h>
 #include <sys/syscall.h>
-#include <unistd.h>
+
+/* Of a call that is newer than the profile: libc falls back to what it used before. */
+#define ANSWER_UNKNOWN ((uint32_t)SECCOMP_RET_ERRNO | ENOSYS)
 
 const struct seccomp_rule *profile_find_rule(const struct seccomp_spec *spec, int nr)
 {
@@ -54,64 +55,87 @@ static int check_rules(const struct seccomp_spec *spec, struct err *err)
     return 0;
 }
 
-/* libseccomp's part: numbers, the foreign ABIs and the answer to all that is unknown. */
-static int add_rules(scmp_filter_ctx ctx, const struct seccomp_spec *spec, struct err *err)
+/*
+ * Numbers of calls in a row that get the same answer, up to where the next one begins. One whose
+ * arguments matter is alone in its own.
+ */
+struct segment {
+    uint32_t first;
+    uint32_t answer; /* SECCOMP_RET_…; not looked at with `nr` */
+    int nr;          /* the call whose arguments decide, or -1 */
+};
+
+struct segments {
+    struct segment *items;
+    size_t n;
+};
+
+static void begin_segment(struct segments *to, uint32_t first, uint32_t answer, int nr)
 {
-    int rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-    if (rc == 0)
-        rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-    if (rc < 0)
-        return err_set(err, -rc, "seccomp: filter attributes");
+    struct segment *last = to->n > 0 ? &to->items[to->n - 1] : NULL;
+    if (last != NULL && last->first == first)
+        to->n--; /* it has come to nothing */
+    last = to->n > 0 ? &to->items[to->n - 1] : NULL;
+    if (last != NULL && last->nr < 0 && nr < 0 && last->answer == answer)
+        return;
+    to->items[to->n++] = (struct segment){first, answer, nr};
+}
+
+static void list_segments(const struct seccomp_spec *spec, struct segments *to)
+{
+    begin_segment(to, 0, ANSWER_UNKNOWN, -1);
     for (size_t i = 0; i < spec->n_rules; i++) {
         const struct seccomp_rule *rule = &spec->rules[i];
+        bool allowed = rule->answer == SECCOMP_ANSWER_ALLOW;
         /* A filter can't see flags behind a pointer, so libc is sent back to clone. */
         if (rule->nr == SYS_clone3)
             continue;
-        uint32_t action = rule->answer == SECCOMP_ANSWER_ALLOW ? SCMP_ACT_ALLOW : SCMP_ACT_NOTIFY;
-        rc = seccomp_rule_add_exact(ctx, action, rule->nr, 0);
-        if (rc < 0) {
-            char name[64];
-            return err_set(err, -rc, "%s:%u: seccomp rule for %s", rule->file, rule->line,
-                           syscall_name(rule->nr, name, sizeof name));
-        }
+        begin_segment(to, (uint32_t)rule->nr,
+                      allowed ? (uint32_t)SECCOMP_RET_ALLOW : (uint32_t)SECCOMP_RET_USER_NOTIF,
+                      allowed && profile_args_matter(rule->nr) ? rule->nr : -1);
+        begin_segment(to, (uint32_t)rule->nr + 1, ANSWER_UNKNOWN, -1);
     }
-    return 0;
+#if defined(__x86_64__)
+    /* Calls of x32 have this bit. -1 is none, but what a tracer makes of one that it skips. */
+    begin_segment(to, X32_BIT, (uint32_t)SECCOMP_RET_USER_NOTIF, -1);
+    begin_segment(to, 2 * (uint32_t)X32_BIT, ANSWER_UNKNOWN, -1);
+#endif
 }
 
-static int export_program(scmp_filter_ctx ctx, int *fd, size_t *n_insns, struct err *err)
+/* A binary search for the segment that the number is in. Returns the instructions it takes. */
+static size_t emit_search(struct sock_filter *out, const struct segment *segments, size_t n)
 {
-    *fd = memfd_create("filter", MFD_CLOEXEC);
-    if (*fd < 0)
-        return err_set(err, errno, "memfd_create");
-    int rc = seccomp_export_bpf(ctx, *fd);
-    if (rc < 0)
-        return err_set(err, -rc, "seccomp: export");
-    struct stat st;
-    if (fstat(*fd, &st) < 0)
-        return err_set(err, errno, "fstat");
-    *n_insns = (size_t)st.st_size / sizeof(struct sock_filter);
-    if (*n_insns == 0 || *n_insns > BPF_MAXINSNS - PROFILE_ARGS_MAX)
-        return err_set(err, 0, "seccomp filter of %zu instructions is too long", *n_insns);
-    return 0;
+    if (n == 1 && segments->nr >= 0)
+        return profile_args_emit(out, segments->nr);
+    if (n == 1) {
+        out[0] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, segments->answer);
+        return 1;
+    }
+    size_t half = n / 2;
+    uint32_t middle = segments[half].first;
+    size_t below = emit_search(out + 1, segments, half);
+    if (below <= UINT8_MAX) {
+        out[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, middle, (uint8_t)below, 0);
+        return 1 + below + emit_search(out + 1 + below, segments + half, n - half);
+    }
+    /* Further than a conditional jump reaches. */
+    memmove(out + 2, out + 1, below * sizeof *out);
+    out[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, middle, 0, 1);
+    out[1] = (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, (uint32_t)below);
+    return 2 + below + emit_search(out + 2 + below, segments + half, n - half);
 }
 
-static int assemble(scmp_filter_ctx ctx, const struct seccomp_spec *spec,
-                    struct sock_filter **filter, unsigned short *len, struct err *err)
+static size_t emit_program(struct sock_filter *out, const struct segments *segments)
 {
-    cleanup_fd int fd = -1;
-    size_t n_insns = 0;
-    if (add_rules(ctx, spec, err) < 0 || export_program(ctx, &fd, &n_insns, err) < 0)
-        return -1;
-    cleanup_free struct sock_filter *program = calloc(PROFILE_ARGS_MAX + n_insns, sizeof *program);
-    if (program == NULL)
-        return err_set(err, ENOMEM, "seccomp filter");
-    size_t prologue = profile_args_emit(program, spec);
-    size_t bytes = n_insns * sizeof *program;
-    if (pread(fd, program + prologue, bytes, 0) != (ssize_t)bytes)
-        return err_set(err, EIO, "seccomp: export");
-    *len = (unsigned short)(prologue + n_insns);
-    *filter = steal_ptr(program);
-    return 0;
+    size_t n = 0;
+    out[n++] =
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
+    out[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PROFILE_ARCH, 1, 0);
+    /* A foreign ABI numbers its calls in another way. */
+    out[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
+    out[n++] =
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    return n + emit_search(out + n, segments->items, segments->n);
 }
 
 int profile_compile(const struct seccomp_spec *spec, struct sock_filter **filter,
@@ -119,10 +143,20 @@ int profile_compile(const struct seccomp_spec *spec, struct sock_filter **filter
 {
     if (check_rules(spec, err) < 0)
         return -1;
-    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
-    if (ctx == NULL)
+    /* Each rule begins a segment and ends it; each segment is a comparison and its answer. */
+    size_t most = 2 * spec->n_rules + 3;
+    cleanup_free struct segment *items = calloc(most, sizeof *items);
+    cleanup_free struct sock_filter *program =
+        calloc(4 + 3 * most + PROFILE_ARGS_MAX, sizeof *program);
+    if (items == NULL || program == NULL)
         return err_set(err, ENOMEM, "seccomp filter");
-    int rc = assemble(ctx, spec, filter, len, err);
-    seccomp_release(ctx);
-    return rc;
+    struct segments segments = {.items = items};
+    list_segments(spec, &segments);
+    size_t n = emit_program(program, &segments);
+    if (n > BPF_MAXINSNS)
+        return err_set(err, 0, "seccomp profile '%s': its filter of %zu instructions is too long",
+                       spec->name, n);
+    *len = (unsigned short)n;
+    *filter = steal_ptr(program);
+    return 0;
 }

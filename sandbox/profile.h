@@ -8,7 +8,19 @@
 #include "refused.h"
 #include "spec.h"
 
+#include <linux/audit.h>
 #include <linux/filter.h>
+
+/* The native ABI; and what tells numbers of x32, which shares its name, from its own. */
+#if defined(__x86_64__)
+#define PROFILE_ARCH AUDIT_ARCH_X86_64
+enum { X32_BIT = 0x40000000 };
+#elif defined(__aarch64__)
+#define PROFILE_ARCH AUDIT_ARCH_AARCH64
+enum { X32_BIT = 0 };
+#else
+#error "name the audit architecture here"
+#endif
 
 /*
  * Compiles `spec`; the caller frees *filter. Calls that the spec denies or kills for are notified

@@ -15,18 +15,13 @@
 #include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <seccomp.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-/*
- * libseccomp can't say "all but these values" about the 32 bits that the kernel looks at: its NE
- * compares 64 bits, so a set high bit would slip through. Argument rules are therefore a prologue
- * of our own, which goes on to libseccomp's program when it has no objection.
- */
+/* Of an argument the kernel takes 32 bits, and so do these: a set bit above them hides nothing. */
 enum arg_test {
     REFUSE_BITS,   /* refused if any bit of values[0] is set */
     REFUSE_VALUES, /* refused if it is one of values */
@@ -169,7 +164,8 @@ static const struct arg_rule arg_rules[] = {
      .when = {IPPROTO_TCP}},
 };
 
-_Static_assert(4 + 4 + array_len(arg_rules) * (ARG_VALUES_MAX + WHEN_MAX + 5) <= PROFILE_ARGS_MAX,
+/* Each rule: two loads, comparisons and a refusal; each call: a return. */
+_Static_assert(array_len(arg_rules) * (2 + WHEN_MAX + ARG_VALUES_MAX + 2) <= PROFILE_ARGS_MAX,
                "there is room for all of them");
 
 static bool holds(const struct arg_rule *rule, const uint32_t *args)
@@ -222,19 +218,17 @@ static size_t emit_any_of(struct sock_filter *at, const uint32_t *values, size_t
     return n;
 }
 
+/* Refuses, or goes on behind its last instruction. */
 static size_t emit_rule(struct sock_filter *out, const struct arg_rule *rule)
 {
     const struct sock_filter refuse =
         RETURN(rule->why != NULL ? (uint32_t)SECCOMP_RET_USER_NOTIF
                                  : (uint32_t)SECCOMP_RET_ERRNO | (uint32_t)rule->quiet);
-    size_t test = 1 + rule->n + 1; /* load, compare, refuse */
-    size_t when = rule->n_when > 0 ? 1 + rule->n_when : 0;
+    size_t compares = rule->test == REFUSE_BITS ? 1 : rule->n;
     size_t n = 0;
-    out[n++] = LOAD(offsetof(struct seccomp_data, nr));
-    out[n++] = JUMP(BPF_JEQ, rule->nr, 0, when + test);
     if (rule->n_when > 0) {
         out[n++] = load_arg(rule->when_arg);
-        n += emit_any_of(out + n, rule->when, rule->n_when, 0, test);
+        n += emit_any_of(out + n, rule->when, rule->n_when, 0, 1 + compares + 1);
     }
     out[n++] = load_arg(rule->arg);
     if (rule->test == REFUSE_BITS)
@@ -247,31 +241,22 @@ static size_t emit_rule(struct sock_filter *out, const struct arg_rule *rule)
     return n;
 }
 
-/* What isn't the native ABI would be numbered in another way. */
-static size_t emit_abi(struct sock_filter *out)
+bool profile_args_matter(int nr)
 {
-    size_t n = 0;
-    out[n++] = LOAD(offsetof(struct seccomp_data, arch));
-    out[n++] = JUMP(BPF_JEQ, seccomp_arch_native(), 1, 0);
-    out[n++] = RETURN(SECCOMP_RET_USER_NOTIF);
-#if defined(__x86_64__)
-    enum { X32_BIT = 0x40000000 };
-    out[n++] = LOAD(offsetof(struct seccomp_data, nr));
-    /* -1 is no call but what a tracer makes of one that it skips. */
-    out[n++] = JUMP(BPF_JEQ, UINT32_MAX, 2, 0);
-    out[n++] = JUMP(BPF_JSET, X32_BIT, 0, 1);
-    out[n++] = RETURN(SECCOMP_RET_USER_NOTIF);
-#endif
-    return n;
+    for (size_t i = 0; i < array_len(arg_rules); i++) {
+        if (arg_rules[i].nr == nr)
+            return true;
+    }
+    return false;
 }
 
-size_t profile_args_emit(struct sock_filter *out, const struct seccomp_spec *spec)
+size_t profile_args_emit(struct sock_filter *out, int nr)
 {
-    size_t n = emit_abi(out);
+    size_t n = 0;
     for (size_t i = 0; i < array_len(arg_rules); i++) {
-        const struct seccomp_rule *rule = profile_find_rule(spec, arg_rules[i].nr);
-        if (rule != NULL && rule->answer == SECCOMP_ANSWER_ALLOW)
+        if (arg_rules[i].nr == nr)
             n += emit_rule(out + n, &arg_rules[i]);
     }
+    out[n++] = RETURN(SECCOMP_RET_ALLOW);
     return n;
 }

@@ -1,22 +1,24 @@
 /*
- * profile_args.h - what is refused by its arguments, whatever a profile allows, as a piece of BPF
- * that goes before the profile's own program. Private to sandbox/.
+ * profile_args.h - what is refused by its arguments, whatever a profile allows. Private to
+ * sandbox/.
  */
 #ifndef POSTERN_SANDBOX_PROFILE_ARGS_H
 #define POSTERN_SANDBOX_PROFILE_ARGS_H
 
-#include "spec.h"
-
 #include <linux/filter.h>
+#include <stdbool.h>
+#include <stddef.h>
 
-/* Instructions that profile_args_emit() needs room for. */
-enum { PROFILE_ARGS_MAX = 640 };
+/* The most instructions of all calls together. */
+enum { PROFILE_ARGS_MAX = 512 };
+
+/* Whether the native call `nr` is looked at more closely. */
+bool profile_args_matter(int nr);
 
 /*
- * Writes the tests for the calls that `spec` allows to out[PROFILE_ARGS_MAX] and returns how many
- * instructions they are: they refuse, or go on behind the last of them. Calls of foreign ABIs are
- * refused too.
+ * Writes to `out` what answers such a call where the profile allows it, and
+ * returns how many instructions that are. It ends in a return whichever way is taken.
  */
-size_t profile_args_emit(struct sock_filter *out, const struct seccomp_spec *spec);
+size_t profile_args_emit(struct sock_filter *out, int nr);
 
 #endif

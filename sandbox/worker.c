@@ -9,7 +9,6 @@
 #include "syscall_args.h"
 
 #include <errno.h>
-#include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
@@ -28,16 +27,6 @@ enum {
     SEND_TIMEOUT_MS = 5000, /* for a report that must not be lost */
     RUSAGE_BLOCK = 512      /* bytes, whatever the file system's are */
 };
-
-#if defined(__x86_64__)
-#define NATIVE_ARCH AUDIT_ARCH_X86_64
-enum { X32_BIT = 0x40000000 };
-#elif defined(__aarch64__)
-#define NATIVE_ARCH AUDIT_ARCH_AARCH64
-enum { X32_BIT = 0 };
-#else
-#error "name the audit architecture here"
-#endif
 
 struct worker {
     const struct seccomp_spec *profile;
@@ -87,7 +76,7 @@ static int confine_supervisor(void)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PROFILE_ARCH, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         ALLOW(ppoll),
@@ -186,7 +175,7 @@ static void note_refusal(struct worker *worker, const struct refused_call *call)
 static struct refused_call describe_call(const struct seccomp_data *data)
 {
     struct refused_call call = {.nr = data->nr};
-    if (data->arch != NATIVE_ARCH)
+    if (data->arch != PROFILE_ARCH)
         call.abi = CALL_32_BIT;
     else if ((data->nr & X32_BIT) != 0)
         call.abi = CALL_X32;

@@ -303,6 +303,51 @@ static void test_denied_with_arguments(void **state)
     expect_masked(SYS_socket, 0, AF_UNIX, ANSWER_ENOSYS);
 }
 
+/* So many changes that jumps are longer than an instruction of BPF can hold. */
+static void test_long_programs(void **state)
+{
+    (void)state;
+    enum { CALLS = 1500 };
+    static struct seccomp_rule many[CALLS];
+    size_t n = 0;
+    for (int nr = 0; nr < CALLS; nr++) {
+        bool needed = nr == SYS_execve || nr == SYS_exit_group;
+        if (nr % 3 == 2 && !needed)
+            continue;
+        many[n++] = (struct seccomp_rule){
+            nr, nr % 3 == 0 || needed ? SECCOMP_ANSWER_ALLOW : SECCOMP_ANSWER_DENY, "x.ini", 1};
+    }
+    spec = (struct seccomp_spec){.name = (char *)"long", .rules = many, .n_rules = n};
+    struct err err;
+    assert_int_equal(profile_compile(&spec, &filter, &filter_len, &err), 0);
+    assert_in_range(filter_len, 2500, BPF_MAXINSNS);
+    for (int nr = 0; nr < CALLS + 100; nr++) {
+        const struct seccomp_rule *rule = profile_find_rule(&spec, nr);
+        uint32_t want = rule == NULL || nr == SYS_clone3       ? ANSWER_ENOSYS
+                        : rule->answer == SECCOMP_ANSWER_ALLOW ? SECCOMP_RET_ALLOW
+                                                               : SECCOMP_RET_USER_NOTIF;
+        /* 0 in all arguments: some that are looked at are refused then. */
+        if (nr == SYS_setns || nr == SYS_socket || nr == SYS_socketpair)
+            continue;
+        assert_int_equal(answer(nr, 0, 0), want);
+    }
+}
+
+/* Around the numbers of x32, and of nothing at all. */
+static void test_odd_numbers(void **state)
+{
+    (void)state;
+    compile();
+#if defined(__x86_64__)
+    assert_int_equal(answer(0x3fffffff, 0, 0), ANSWER_ENOSYS);
+    assert_int_equal(answer(0x40000000, 0, 0), SECCOMP_RET_USER_NOTIF);
+    assert_int_equal(answer(0x7fffffff, 0, 0), SECCOMP_RET_USER_NOTIF);
+#endif
+    assert_int_equal(answer(INT32_MIN, 0, 0), ANSWER_ENOSYS);
+    assert_int_equal(answer(INT32_MIN + SYS_read, 0, 0), ANSWER_ENOSYS);
+    assert_int_equal(answer(-1, 0, 0), ANSWER_ENOSYS);
+}
+
 static void expect_refused(const char *text)
 {
     struct err err;
@@ -355,6 +400,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_two_arguments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_more_arguments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_denied_with_arguments, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_long_programs, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_odd_numbers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test(test_names),
     };
