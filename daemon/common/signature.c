@@ -75,6 +75,11 @@ static bool is_text(struct wire_bytes b, const char *s)
     return b.len == strlen(s) && memcmp(b.data, s, b.len) == 0;
 }
 
+static struct wire_bytes text_of(const char *text)
+{
+    return (struct wire_bytes){(const unsigned char *)text, strlen(text)};
+}
+
 static const struct algorithm *find_algorithm(struct wire_bytes name)
 {
     for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++)
@@ -208,4 +213,36 @@ int signature_verify(const unsigned char *key, size_t key_len, const unsigned ch
     /* A failed one leaves its reasons in the thread's queue. */
     ERR_clear_error();
     return rc;
+}
+
+int signature_verify_raw(const char *algorithm, const unsigned char *key, size_t key_len,
+                         const unsigned char *data, size_t data_len, const unsigned char *signature,
+                         size_t signature_len)
+{
+    const struct algorithm *found = find_algorithm(text_of(algorithm));
+    cleanup_with(free_pkey) EVP_PKEY *pkey = found == NULL ? NULL : take_key(found, key, key_len);
+    int rc =
+        pkey == NULL ? -1 : verify(pkey, found->digest, signature, signature_len, data, data_len);
+    ERR_clear_error();
+    return rc;
+}
+
+int signature_digest(const char *algorithm, const unsigned char *key, size_t key_len,
+                     const char **digest)
+{
+    struct wire_reader r = {.buf = key, .len = key_len};
+    const struct algorithm *found = find_algorithm(text_of(algorithm));
+    if (found == NULL || !is_text(wire_get_bytes(&r, TYPE_MAX), found->key_type))
+        return -1;
+    *digest = found->digest;
+    return 0;
+}
+
+const char *signature_algorithm_of(const unsigned char *key, size_t key_len)
+{
+    const char *digest;
+    for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++)
+        if (signature_digest(algorithms[i].name, key, key_len, &digest) == 0)
+            return algorithms[i].name;
+    return NULL;
 }

@@ -15,4 +15,17 @@
 int signature_verify(const unsigned char *key, size_t key_len, const unsigned char *data,
                      size_t data_len, const unsigned char *signature, size_t signature_len);
 
+/* The same of a signature in libcrypto's form (ECDSA: DER) by an algorithm of RFC 4253 §6.6. */
+int signature_verify_raw(const char *algorithm, const unsigned char *key, size_t key_len,
+                         const unsigned char *data, size_t data_len, const unsigned char *signature,
+                         size_t signature_len);
+
+/* Whether signatures by this algorithm are made with keys of this one's type; *digest is then
+ * libcrypto's name of its digest, or NULL if it has its own. Returns 0, or -1. */
+int signature_digest(const char *algorithm, const unsigned char *key, size_t key_len,
+                     const char **digest);
+
+/* An algorithm for keys of this one's type; NULL if there is none. */
+const char *signature_algorithm_of(const unsigned char *key, size_t key_len);
+
 #endif

@@ -1,10 +1,10 @@
 /*
  * messages.h - every message between Postern's processes, in one table.
  *
- * A link joins the master to a session, to the zygote or to a spawner. The table says for each
- * message who may send it, in which state of the link, and how many descriptors ride along;
- * whatever isn't in it ends the link. One SOCK_SEQPACKET datagram is one message: u32 type, then
- * the fields in order (wire.h).
+ * A link joins the master to a session, to the zygote, to a spawner or to a signer. The table says
+ * for each message who may send it, in which state of the link, and how many descriptors ride
+ * along; whatever isn't in it ends the link. One SOCK_SEQPACKET datagram is one message: u32 type,
+ * then the fields in order (wire.h).
  */
 #ifndef POSTERN_DAEMON_IPC_MESSAGES_H
 #define POSTERN_DAEMON_IPC_MESSAGES_H
@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum ipc_link { LINK_SESSION, LINK_ZYGOTE, LINK_SPAWNER };
+enum ipc_link { LINK_SESSION, LINK_ZYGOTE, LINK_SPAWNER, LINK_SIGNER };
 enum ipc_sender { FROM_MASTER, FROM_PEER };
 
 /* States, as bits. A session link goes PREAUTH → AUTHED; the others go STARTING → READY. */
@@ -37,6 +37,9 @@ enum {
     IPC_HOST_MAX = 64,
     IPC_ID_MAX = 64,
     IPC_KEYS_MAX = 8,
+    IPC_KEYS_SIZE = 32 * 1024, /* bytes of all public host keys */
+    IPC_HASH_MAX = 64,
+    IPC_SIGNATURE_MAX = 4096,
 };
 
 /* Authentication requests of any kind on one connection, queries that succeed too. */
@@ -60,13 +63,25 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     F(u32, max_auth_tries, UINT32_MAX)
 
 /* One authentication request as libssh reports it. blob is the public key (RFC 4253 §6.6), empty
- * for other methods; verified: its signature was checked, else it is a query (RFC 4252 §7). */
+ * for other methods; signature is what the client has sent, and libssh has not judged, as proof
+ * that it holds the key: an SSH signature (RFC 4253 §6.6). Without one it is a query (RFC 4252
+ * §7). */
 #define FIELDS_REQ_AUTH(F)                                                                         \
     F(str, user, IPC_USER_MAX)                                                                     \
     F(str, method, IPC_ID_MAX)                                                                     \
     F(bytes, blob, IPC_BLOB_MAX)                                                                   \
-    F(u8, verified, 1)
+    F(bytes, signature, IPC_SIGNATURE_MAX)
 #define FIELDS_ANS_AUTH(F) F(u8, accepted, 1)
+
+/* The exchange hash of a key exchange (RFC 4253 §8) is to be signed with host key number `key`, in
+ * the order of EVT_SETUP, by `algorithm`, a name of RFC 4253 §6.6. The first one is the session
+ * id. */
+#define FIELDS_REQ_SIGN(F)                                                                         \
+    F(u32, key, IPC_KEYS_MAX - 1)                                                                  \
+    F(str, algorithm, IPC_ID_MAX)                                                                  \
+    F(bytes, hash, IPC_HASH_MAX)
+/* In libcrypto's form: an ECDSA signature is DER. */
+#define FIELDS_ANS_SIGN(F) F(bytes, signature, IPC_SIGNATURE_MAX)
 
 #define FIELDS_REQ_ENV(F)                                                                          \
     F(u32, channel, UINT32_MAX)                                                                    \
@@ -147,12 +162,13 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     F(u8, level, 255)                                                                              \
     F(str, text, IPC_LINE_MAX)
 
-/* First message to the zygote; fds are the host key files, opened for reading. */
+/* First message to the zygote; host_keys are public keys (RFC 4253 §6.6), one string after the
+ * other. */
 #define FIELDS_EVT_SETUP(F)                                                                        \
     F(u32, uid, UINT32_MAX)                                                                        \
     F(u32, gid, UINT32_MAX)                                                                        \
     F(u8, log_level, 255)                                                                          \
-    F(strv, key_names, IPC_LINE_MAX *IPC_KEYS_MAX)
+    F(bytes, host_keys, IPC_KEYS_SIZE)
 
 #define FIELDS_EVT_READY(F)  F(u8, unused, 0)
 #define FIELDS_EVT_FAILED(F) F(str, text, IPC_LINE_MAX)
@@ -192,11 +208,32 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     F(u32, err_num, 4095)                                                                          \
     F(str, text, IPC_LINE_MAX)
 
+/* First message to a signer; fds are the host key files, opened for reading. */
+#define FIELDS_EVT_KEYS(F)                                                                         \
+    F(u32, uid, UINT32_MAX)                                                                        \
+    F(u32, gid, UINT32_MAX)                                                                        \
+    F(strv, key_names, IPC_LINE_MAX *IPC_KEYS_MAX)
+/* It holds these keys, in that order: public keys as in EVT_SETUP. */
+#define FIELDS_SIGNER_READY(F) F(bytes, host_keys, IPC_KEYS_SIZE)
+
+/* As REQ_SIGN, for a connection. A connection has one at a time. */
+#define FIELDS_REQ_SIGN_FOR(F)                                                                     \
+    F(u64, conn, UINT64_MAX)                                                                       \
+    F(u32, key, IPC_KEYS_MAX - 1)                                                                  \
+    F(str, algorithm, IPC_ID_MAX)                                                                  \
+    F(bytes, hash, IPC_HASH_MAX)
+/* No bytes: it could not be made. */
+#define FIELDS_ANS_SIGN_FOR(F)                                                                     \
+    F(u64, conn, UINT64_MAX)                                                                       \
+    F(bytes, signature, IPC_SIGNATURE_MAX)
+
 /* X(enumerator, name, link, sender, states, least fds, most fds) */
 #define IPC_MESSAGES(X)                                                                            \
     X(EVT_START, evt_start, LINK_SESSION, FROM_MASTER, STATE_PREAUTH, 0, 0)                        \
     X(REQ_AUTH, req_auth, LINK_SESSION, FROM_PEER, STATE_PREAUTH, 0, 0)                            \
     X(ANS_AUTH, ans_auth, LINK_SESSION, FROM_MASTER, STATE_SESSION_ANY, 0, 0)                      \
+    X(REQ_SIGN, req_sign, LINK_SESSION, FROM_PEER, STATE_SESSION_ANY, 0, 0)                        \
+    X(ANS_SIGN, ans_sign, LINK_SESSION, FROM_MASTER, STATE_SESSION_ANY, 0, 0)                      \
     X(REQ_ENV, req_env, LINK_SESSION, FROM_PEER, STATE_AUTHED, 0, 0)                               \
     X(ANS_ENV, ans_env, LINK_SESSION, FROM_MASTER, STATE_AUTHED, 0, 0)                             \
     X(REQ_EXEC, req_exec, LINK_SESSION, FROM_PEER, STATE_AUTHED, 0, 0)                             \
@@ -209,7 +246,7 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     X(EVT_SIGNAL, evt_signal, LINK_SESSION, FROM_PEER, STATE_AUTHED, 0, 0)                         \
     X(EVT_DONE, evt_done, LINK_SESSION, FROM_PEER, STATE_AUTHED, 0, 0)                             \
     X(EVT_LOG, evt_log, LINK_SESSION, FROM_PEER, STATE_SESSION_ANY, 0, 0)                          \
-    X(EVT_SETUP, evt_setup, LINK_ZYGOTE, FROM_MASTER, STATE_STARTING, 1, IPC_KEYS_MAX)             \
+    X(EVT_SETUP, evt_setup, LINK_ZYGOTE, FROM_MASTER, STATE_STARTING, 0, 0)                        \
     X(ZYGOTE_READY, zygote_ready, LINK_ZYGOTE, FROM_PEER, STATE_STARTING, 0, 0)                    \
     X(ZYGOTE_FAILED, zygote_failed, LINK_ZYGOTE, FROM_PEER, STATE_STARTING, 0, 0)                  \
     X(REQ_ACCEPT, req_accept, LINK_ZYGOTE, FROM_MASTER, STATE_READY, 2, 2)                         \
@@ -218,12 +255,18 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     X(SPAWNER_READY, spawner_ready, LINK_SPAWNER, FROM_PEER, STATE_STARTING, 0, 0)                 \
     X(SPAWNER_FAILED, spawner_failed, LINK_SPAWNER, FROM_PEER, STATE_STARTING, 0, 0)               \
     X(REQ_SPAWN, req_spawn, LINK_SPAWNER, FROM_MASTER, STATE_READY, 4, 6)                          \
-    X(ANS_SPAWN, ans_spawn, LINK_SPAWNER, FROM_PEER, STATE_READY, 0, 2)
+    X(ANS_SPAWN, ans_spawn, LINK_SPAWNER, FROM_PEER, STATE_READY, 0, 2)                            \
+    X(EVT_KEYS, evt_keys, LINK_SIGNER, FROM_MASTER, STATE_STARTING, 1, IPC_KEYS_MAX)               \
+    X(SIGNER_READY, signer_ready, LINK_SIGNER, FROM_PEER, STATE_STARTING, 0, 0)                    \
+    X(SIGNER_FAILED, signer_failed, LINK_SIGNER, FROM_PEER, STATE_STARTING, 0, 0)                  \
+    X(REQ_SIGN_FOR, req_sign_for, LINK_SIGNER, FROM_MASTER, STATE_READY, 0, 0)                     \
+    X(ANS_SIGN_FOR, ans_sign_for, LINK_SIGNER, FROM_PEER, STATE_READY, 0, 0)
 
 #define FIELDS_ZYGOTE_READY   FIELDS_EVT_READY
 #define FIELDS_ZYGOTE_FAILED  FIELDS_EVT_FAILED
 #define FIELDS_SPAWNER_READY  FIELDS_EVT_READY
 #define FIELDS_SPAWNER_FAILED FIELDS_EVT_FAILED
+#define FIELDS_SIGNER_FAILED  FIELDS_EVT_FAILED
 
 enum msg_type {
     MSG_NONE = 0,

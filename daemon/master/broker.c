@@ -8,6 +8,9 @@
 #include "log.h"
 #include "policy_files.h"
 #include "presence.h"
+#include "proof.h"
+#include "signature.h"
+#include "signer.h"
 #include "waiting.h"
 
 #include <inttypes.h>
@@ -15,6 +18,73 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+
+enum {
+    /* Key exchanges of one connection. A client may ask for one at any time (RFC 4253 §9); those
+     * that do so after every few kilobytes stay well below. */
+    EXCHANGES_EARLY_MAX = 10, /* before authentication */
+    EXCHANGES_MAX = 600,      /* in EXCHANGES_MS, all of which may come at once */
+    EXCHANGES_MS = 60000,
+};
+
+/* An exchange hash is as long as the digest that the key exchange uses: SHA-256, -384 or -512. */
+static bool is_exchange_hash(struct wire_bytes hash)
+{
+    return hash.len == 32 || hash.len == 48 || hash.len == 64;
+}
+
+/* What is wrong with a request for a signature; NULL: nothing. */
+static const char *sign_problem(struct connection *connection, const struct msg_req_sign *req)
+{
+    const char *digest;
+    struct wire_bytes key = signer_host_key(connection->signer, req->key);
+    uint64_t now_ms = loop_now_ms();
+    if (connection->hash_len > 0)
+        return "its session asked for a signature out of turn";
+    if (key.len == 0)
+        return "its session asked for a signature by a host key that there is not";
+    if (signature_digest(req->algorithm, key.data, key.len, &digest) < 0)
+        return "its session asked for a signature by an algorithm that the host key does not have";
+    if (!is_exchange_hash(req->hash))
+        return "its session asked for a signature of what is no exchange hash";
+    if (!connection->authenticated && ++connection->n_signed > EXCHANGES_EARLY_MAX)
+        return "too many key exchanges before authentication";
+    if (rate_wait_ms(&connection->sign_rate, EXCHANGES_MAX, EXCHANGES_MS, now_ms) > 0)
+        return "too many key exchanges";
+    rate_take(&connection->sign_rate, EXCHANGES_MAX, EXCHANGES_MS, now_ms);
+    return NULL;
+}
+
+void broker_on_req_sign(struct connection *connection, const struct msg_req_sign *req)
+{
+    struct err err = {0};
+    const char *problem = sign_problem(connection, req);
+    if (problem == NULL && signer_ask(connection->signer, connection->number, req, &err) < 0)
+        problem = err.text;
+    if (problem != NULL) {
+        connection_end(connection, problem);
+        return;
+    }
+    memcpy(connection->hash, req->hash.data, req->hash.len);
+    connection->hash_len = req->hash.len;
+}
+
+void broker_on_signed(struct connection *connection, struct wire_bytes signature)
+{
+    struct ipc_msg answer = {.type = MSG_ANS_SIGN, .ans_sign = {.signature = signature}};
+    if (connection->closing || connection->hash_len == 0)
+        return;
+    if (signature.len == 0) {
+        connection_end(connection, "the signer could not sign for it");
+        return;
+    }
+    if (connection->session_id_len == 0) {
+        memcpy(connection->session_id, connection->hash, connection->hash_len);
+        connection->session_id_len = connection->hash_len;
+    }
+    connection->hash_len = 0;
+    connection_send(connection, &answer, NULL, 0);
+}
 
 static void answer_auth(struct connection *connection, bool accepted)
 {
@@ -112,6 +182,15 @@ static void refuse_login(struct connection *connection, const struct msg_req_aut
     answer_auth(connection, false);
 }
 
+static bool is_proven(const struct connection *connection, const struct msg_req_auth *req)
+{
+    struct proof proof = {.session_id = {connection->session_id, connection->session_id_len},
+                          .user = req->user,
+                          .blob = req->blob,
+                          .signature = req->signature};
+    return proof_holds(&proof);
+}
+
 /* What is wrong with a request, whoever it would log in; NULL: nothing. */
 static const char *request_problem(struct connection *connection, const struct msg_req_auth *req)
 {
@@ -131,7 +210,11 @@ void broker_on_req_auth(struct connection *connection, const struct msg_req_auth
         connection_end(connection, "too many authentication requests");
         return;
     }
-    bool none = strcmp(req->method, "none") == 0;
+    bool none = strcmp(req->method, "none") == 0, proves = req->signature.len > 0;
+    if (proves && connection->session_id_len == 0) {
+        connection_end(connection, "its session claimed a key before any key exchange");
+        return;
+    }
     struct login_request who = {.policy = connection->server->current->policy,
                                 .user = req->user,
                                 .method = none ? AUTH_NONE : AUTH_PUBLICKEY,
@@ -142,11 +225,14 @@ void broker_on_req_auth(struct connection *connection, const struct msg_req_auth
     /* Judged before anything else is known, so that every refusal has done the same work. */
     decide_login(&who, &login);
     const char *problem = request_problem(connection, req);
+    /* Whether a key is listed is no secret to who knows it: a query tells. */
+    if (problem == NULL && login.accepted && !none && proves && !is_proven(connection, req))
+        problem = "the signature is wrong";
     if (problem != NULL)
         (void)snprintf(login.reason, sizeof login.reason, "%s", problem);
     if (problem != NULL || !login.accepted)
         refuse_login(connection, req, &login);
-    else if (none || req->verified)
+    else if (none || proves)
         accept_login(connection, req, &who, &login);
     else
         answer_auth(connection, true);

@@ -1,8 +1,16 @@
 #include "child.h"
 #include "server.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum { CHILD_LINK_FD = 3 };
 
 struct child *child_new(struct server *server, pid_t pid)
 {
@@ -12,6 +20,54 @@ struct child *child_new(struct server *server, pid_t pid)
     *child = (struct child){.next = server->children, .pid = pid, .refs = 1};
     server->children = child;
     return child;
+}
+
+static void execute_or_exit(const char *path, const char *name, int link_fd)
+    __attribute__((noreturn));
+
+/* In the child: nothing but the link and standard descriptors survives. */
+static void execute_or_exit(const char *path, const char *name, int link_fd)
+{
+    char argv0[32];
+    sigset_t none;
+    sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    int null_fd = open("/dev/null", O_RDWR);
+    if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0)
+        _exit(EX_OSERR);
+    /* dup2() of a number to itself would leave CLOEXEC set. */
+    if (link_fd == CHILD_LINK_FD ? fcntl(link_fd, F_SETFD, 0) < 0
+                                 : dup2(link_fd, CHILD_LINK_FD) < 0)
+        _exit(EX_OSERR);
+    if (close_range(CHILD_LINK_FD + 1, ~0U, 0) < 0)
+        _exit(EX_OSERR);
+    (void)snprintf(argv0, sizeof argv0, "%s", name);
+    char *argv[] = {argv0, NULL};
+    char *envp[] = {NULL};
+    execve(path, argv, envp);
+    dprintf(STDERR_FILENO, "posternd: cannot run %s: %s\n", path, strerror(errno));
+    _exit(EX_UNAVAILABLE);
+}
+
+int child_execute(struct server *server, const char *path, const char *name, enum ipc_link kind,
+                  struct ipc *link, struct child **child, struct err *err)
+{
+    int fds[2];
+    if (ipc_pair(fds, err) < 0)
+        return -1;
+    pid_t pid = fork();
+    if (pid == 0)
+        execute_or_exit(path, name, fds[1]);
+    int fork_errno = errno;
+    close(fds[1]);
+    if (pid < 0) {
+        close(fds[0]);
+        return err_set(err, fork_errno, "fork");
+    }
+    *link = (struct ipc){.fd = fds[0], .link = kind, .self = FROM_MASTER, .state = STATE_STARTING};
+    *child = child_new(server, pid);
+    return *child != NULL ? 0 : err_set(err, ENOMEM, "%s", name);
 }
 
 struct child *child_ref(struct child *child)

@@ -1,12 +1,14 @@
 /*
- * child.h - the master's own processes, zygotes and spawners: who still needs one, and what becomes
- * of one that doesn't answer any more.
+ * child.h - the master's own processes, zygotes, signers and spawners: who still needs one, and
+ * what becomes of one that doesn't answer any more.
  *
  * A process number is only ours to signal until it has been waited for, so an entry lives until
  * both that has happened and nobody holds it.
  */
 #ifndef POSTERN_DAEMON_MASTER_CHILD_H
 #define POSTERN_DAEMON_MASTER_CHILD_H
+
+#include "ipc.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +26,14 @@ struct server;
 
 /* Takes note of a process that was just forked; the caller holds it. NULL if memory ran out. */
 struct child *child_new(struct server *server, pid_t pid);
+
+/*
+ * Executes the program at `path` as `name`, with nothing but the standard descriptors (input and
+ * output are /dev/null) and its end of a link, on descriptor 3. On success fills *link (owned by
+ * the caller) and *child (held). Returns 0, or -1 with err.
+ */
+int child_execute(struct server *server, const char *path, const char *name, enum ipc_link kind,
+                  struct ipc *link, struct child **child, struct err *err);
 
 struct child *child_ref(struct child *child);
 

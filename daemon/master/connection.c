@@ -8,6 +8,7 @@
 #include "presence.h"
 #include "session_log.h"
 #include "signals.h"
+#include "signer.h"
 #include "terminate.h"
 #include "waiting.h"
 #include "zygote.h"
@@ -84,6 +85,7 @@ void connection_free(struct connection *connection)
         connection->next->prev = connection->prev;
     server->n_connections--;
     connection_started_up(connection);
+    signer_unref(connection->signer);
     free(connection->blob);
     free(connection);
     server_check_stopped(server);
@@ -212,6 +214,7 @@ void connection_start(struct server *server, int socket_fd, const struct sockadd
         .source = {.fd = -1},
         .pidfd = -1,
         .share = {.fd = -1},
+        .signer = signer_ref(zygote_signer(server->zygote)),
         .started_ms = loop_now_ms(),
         .starting_up = true,
     };
@@ -253,7 +256,7 @@ bool connection_evict_idle(struct server *server)
     return true;
 }
 
-static struct connection *find(struct server *server, uint64_t number)
+struct connection *connection_find(struct server *server, uint64_t number)
 {
     struct connection *connection = server->connections;
     while (connection != NULL && connection->number != number)
@@ -263,7 +266,7 @@ static struct connection *find(struct server *server, uint64_t number)
 
 void connection_on_ans_accept(struct server *server, struct ipc_in *in)
 {
-    struct connection *connection = find(server, in->msg.ans_accept.conn);
+    struct connection *connection = connection_find(server, in->msg.ans_accept.conn);
     cleanup_fd int pidfd = ipc_take_fd(in, 0);
     if (connection == NULL || connection->closing) {
         /* It was ended while the zygote forked. */
@@ -308,7 +311,7 @@ static void tell_death(struct connection *connection, unsigned signo)
 
 bool connection_on_died(struct server *server, uint64_t conn, unsigned signo, unsigned status)
 {
-    struct connection *connection = find(server, conn);
+    struct connection *connection = connection_find(server, conn);
     /* SIGKILL is ours or the operator's, never the peer's doing. */
     bool crashed = signo != 0 && signo != SIGKILL;
     if (connection != NULL && crashed)
@@ -331,6 +334,9 @@ static void dispatch(struct connection *connection, const struct ipc_msg *msg)
     switch (msg->type) {
     case MSG_REQ_AUTH:
         broker_on_req_auth(connection, &msg->req_auth);
+        break;
+    case MSG_REQ_SIGN:
+        broker_on_req_sign(connection, &msg->req_sign);
         break;
     case MSG_REQ_ENV:
         broker_on_req_env(connection, &msg->req_env);

@@ -5,6 +5,7 @@
 #define POSTERN_DAEMON_MASTER_CONNECTION_H
 
 #include "decide.h"
+#include "rate.h"
 #include "room.h"
 #include "server.h"
 #include "share.h"
@@ -27,8 +28,15 @@ struct connection {
     uint16_t local_port;
     char user[IPC_USER_MAX + 1]; /* of the first authentication request; it can't change */
     bool user_known;
-    unsigned requests; /* authentication requests of any kind */
-    unsigned failures; /* those that count against max-auth-tries */
+    struct signer *signer;                  /* held: has the host keys that its session shows */
+    struct rate sign_rate;                  /* of exchange hashes to be signed */
+    unsigned n_signed;                      /* of them, before authentication */
+    unsigned char hash[IPC_HASH_MAX];       /* the one that is being signed */
+    size_t hash_len;                        /* 0: none is */
+    unsigned char session_id[IPC_HASH_MAX]; /* the first that was signed (RFC 4253 §7.2) */
+    size_t session_id_len;                  /* 0: none was */
+    unsigned requests;                      /* authentication requests of any kind */
+    unsigned failures;                      /* those that count against max-auth-tries */
     bool authenticated;
     bool starting_up;        /* it counts against max-startups */
     bool closing;            /* its link is to be closed when the loop next sees it */
@@ -85,6 +93,9 @@ bool connection_evict_idle(struct server *server);
 /* Sends to the session without ever waiting; a session whose queue is full is ended. */
 void connection_send(struct connection *connection, const struct ipc_msg *msg, const int *fds,
                      size_t n_fds);
+
+/* NULL if it is gone. */
+struct connection *connection_find(struct server *server, uint64_t number);
 
 void connection_on_ans_accept(struct server *server, struct ipc_in *in);
 

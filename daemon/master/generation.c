@@ -8,6 +8,7 @@
 #include "presence.h"
 #include "share.h"
 #include "reload.h"
+#include "signer.h"
 #include "spawner.h"
 #include "totals.h"
 #include "uid_file.h"
@@ -182,6 +183,7 @@ void generation_unref(struct generation *generation)
     if (generation == NULL || --generation->refs > 0)
         return;
     drop_spawner(generation);
+    signer_unref(steal_ptr(generation->signer));
     loop_disarm(generation->server->loop, &generation->respawn_timer);
     close_fd(&generation->audit_fd);
     log_line(LOG_LEVEL_DEBUG, "generation %" PRIu64 " is gone", generation->number);

@@ -28,6 +28,7 @@ struct generation {
     struct child *child;            /* held: the spawner's process */
     struct loop_timer answer_timer; /* how long it may take to get ready, or to answer */
     unsigned n_unanswered;          /* jobs that it has and has not answered */
+    struct signer *signer;          /* held: has its host keys; NULL until one is needed */
     bool ready;                     /* the spawner takes jobs */
     unsigned respawns;              /* in a row, without a sandbox started in between */
     struct loop_timer respawn_timer;

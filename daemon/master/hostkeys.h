@@ -1,5 +1,5 @@
 /*
- * hostkeys.h - the host's private keys as open files: judged here, read only by the zygote.
+ * hostkeys.h - the host's private keys as open files: judged here, read only by a signer.
  */
 #ifndef POSTERN_DAEMON_MASTER_HOSTKEYS_H
 #define POSTERN_DAEMON_MASTER_HOSTKEYS_H

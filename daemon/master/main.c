@@ -4,6 +4,7 @@
 #include "host_judge.h"
 #include "log.h"
 #include "server.h"
+#include "signer_main.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -133,6 +134,8 @@ int main(int argc, char **argv)
 {
     static struct server server = {.ready_fd = -1};
     struct err err = {0};
+    if (argc == 1 && strcmp(argv[0], SIGNER_NAME) == 0)
+        return signer_main();
     if (fill_standard_fds() < 0)
         return EX_OSERR;
     int code = parse_options(argc, argv, &server.options);

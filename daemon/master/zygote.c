@@ -3,19 +3,16 @@
 #include "cleanup.h"
 #include "connection.h"
 #include "generation.h"
-#include "hostkeys.h"
 #include "listener.h"
 #include "log.h"
+#include "signer.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 enum {
-    ZYGOTE_LINK_FD = 3,
     RETRY_FIRST_MS = 250,
     RETRY_LONGEST_MS = 30000,
     STARTING_MS = 30000,
@@ -33,7 +30,10 @@ struct zygote {
     enum zygote_state state;
     struct ipc link;
     struct loop_source source;
-    struct child *child;        /* held */
+    struct child *child;   /* held */
+    struct signer *signer; /* held: signs for its sessions */
+    uid_t uid;
+    gid_t gid;
     struct loop_timer deadline; /* of being ready, or of the next answer */
     unsigned n_unanswered;      /* connections that it has not answered for */
     unsigned n_accepted;
@@ -42,7 +42,7 @@ struct zygote {
 };
 
 static void on_zygote(struct loop_source *source);
-static void retry_later(struct server *server, const char *why);
+static void retry_later(struct server *server, const char *what, const char *why);
 static void zygote_lost(struct zygote *zygote, const char *why);
 
 static void zygote_free(struct zygote *zygote)
@@ -58,6 +58,7 @@ static void zygote_free(struct zygote *zygote)
     loop_disarm(server->loop, &zygote->deadline);
     ipc_close(&zygote->link);
     child_release(server, zygote->child);
+    signer_unref(zygote->signer);
     free(zygote);
 }
 
@@ -71,76 +72,26 @@ static void retire(struct zygote *zygote)
         zygote_free(zygote);
 }
 
-static void exec_session(const char *path, int link_fd) __attribute__((noreturn));
-
-/* In the child: nothing but the link and standard descriptors survives. */
-static void exec_session(const char *path, int link_fd)
-{
-    sigset_t none;
-    sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
-    int null_fd = open("/dev/null", O_RDWR);
-    if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0)
-        _exit(EX_OSERR);
-    /* dup2() of a number to itself would leave CLOEXEC set. */
-    if (link_fd == ZYGOTE_LINK_FD ? fcntl(link_fd, F_SETFD, 0) < 0
-                                  : dup2(link_fd, ZYGOTE_LINK_FD) < 0)
-        _exit(EX_OSERR);
-    if (close_range(ZYGOTE_LINK_FD + 1, ~0U, 0) < 0)
-        _exit(EX_OSERR);
-    char *argv[] = {(char[]){"postern-session"}, NULL};
-    char *envp[] = {NULL};
-    execve(path, argv, envp);
-    dprintf(STDERR_FILENO, "posternd: cannot run %s: %s\n", path, strerror(errno));
-    _exit(EX_UNAVAILABLE);
-}
-
 static int run_session_program(struct zygote *zygote, const char *path, struct err *err)
 {
-    int fds[2];
     if (access(path, X_OK) < 0) {
         err_set(err, errno, "session-path %s", path);
         err->code = EX_UNAVAILABLE;
         return -1;
     }
-    if (ipc_pair(fds, err) < 0)
-        return -1;
-    pid_t pid = fork();
-    if (pid == 0)
-        exec_session(path, fds[1]);
-    int fork_errno = errno;
-    close(fds[1]);
-    if (pid < 0) {
-        close(fds[0]);
-        return err_set(err, fork_errno, "fork");
-    }
-    zygote->link = (struct ipc){
-        .fd = fds[0], .link = LINK_ZYGOTE, .self = FROM_MASTER, .state = STATE_STARTING};
-    zygote->child = child_new(zygote->server, pid);
-    return zygote->child != NULL ? 0 : err_set(err, ENOMEM, "zygote");
+    return child_execute(zygote->server, path, "postern-session", LINK_ZYGOTE, &zygote->link,
+                         &zygote->child, err);
 }
 
-static int send_setup(struct zygote *zygote, const struct generation *generation, struct err *err)
+/* It waits for this; what it is to show of the host keys, the signer has to say first. */
+static int send_setup(struct zygote *zygote, struct err *err)
 {
-    struct hostkeys keys;
-    if (hostkeys_open(&generation->policy->server, &keys, err) < 0)
-        return -1;
-    const char *names[IPC_KEYS_MAX + 1] = {0};
-    for (size_t i = 0; i < keys.n; i++)
-        names[i] = keys.names[i];
-    char packed[IPC_LINE_MAX * IPC_KEYS_MAX];
     struct ipc_msg setup = {.type = MSG_EVT_SETUP,
-                            .evt_setup = {.uid = generation->session_uid,
-                                          .gid = generation->session_gid,
-                                          .log_level = (uint8_t)log_level()}};
-    int rc = -1;
-    if (wire_strv_pack(&setup.evt_setup.key_names, names, packed, sizeof packed) < 0)
-        err_set(err, ENAMETOOLONG, "host keys");
-    else if (ipc_send(&zygote->link, &setup, keys.fds, keys.n, false, err) == IPC_OK)
-        rc = 0;
-    hostkeys_close(&keys);
-    return rc;
+                            .evt_setup = {.uid = zygote->uid,
+                                          .gid = zygote->gid,
+                                          .log_level = (uint8_t)log_level(),
+                                          .host_keys = signer_host_keys(zygote->signer)}};
+    return ipc_send(&zygote->link, &setup, NULL, 0, false, err) == IPC_OK ? 0 : -1;
 }
 
 static void on_deadline(struct loop_timer *timer)
@@ -150,7 +101,7 @@ static void on_deadline(struct loop_timer *timer)
     /* It is stopped, or hangs: its closed link alone would not end it. */
     zygote->child->stuck = true;
     zygote_free(zygote);
-    retry_later(server, "it did not get ready in time");
+    retry_later(server, "postern-session", "it did not get ready in time");
 }
 
 /* Its sessions live on without it. */
@@ -172,7 +123,7 @@ static void give_up_starting(struct server *server)
     }
 }
 
-int zygote_start(struct server *server, const struct generation *generation, struct err *err)
+int zygote_start(struct server *server, struct generation *generation, struct err *err)
 {
     struct zygote *zygote = calloc(1, sizeof *zygote);
     if (zygote == NULL)
@@ -184,10 +135,14 @@ int zygote_start(struct server *server, const struct generation *generation, str
                               .state = ZYGOTE_STARTING,
                               .link = {.fd = -1},
                               .source = {.fd = -1},
+                              .uid = generation->session_uid,
+                              .gid = generation->session_gid,
                               .next = server->zygotes};
     server->zygotes = zygote;
-    if (run_session_program(zygote, generation->policy->server.session_path, err) == 0 &&
-        send_setup(zygote, generation, err) == 0 &&
+    zygote->signer = signer_of(generation, err);
+    if (zygote->signer != NULL &&
+        run_session_program(zygote, generation->policy->server.session_path, err) == 0 &&
+        (!signer_is_ready(zygote->signer) || send_setup(zygote, err) == 0) &&
         loop_add(server->loop, &zygote->source, zygote->link.fd, on_zygote, err) == 0 &&
         loop_arm(server->loop, &zygote->deadline, STARTING_MS, on_deadline) == 0)
         return 0;
@@ -199,7 +154,7 @@ void zygote_renew(struct server *server)
 {
     struct err err = {0};
     if (zygote_start(server, server->current, &err) < 0)
-        retry_later(server, err.text);
+        retry_later(server, "postern-session", err.text);
 }
 
 static void on_retry(struct loop_timer *timer)
@@ -208,11 +163,11 @@ static void on_retry(struct loop_timer *timer)
 }
 
 /* A first zygote that fails ends the start; later ones are tried again, ever more slowly. */
-static void retry_later(struct server *server, const char *why)
+static void retry_later(struct server *server, const char *what, const char *why)
 {
     if (!server->announced) {
         struct err err = {0};
-        err_set(&err, 0, "postern-session: %s", why);
+        err_set(&err, 0, "%s: %s", what, why);
         err.code = EX_UNAVAILABLE;
         server_start_failed(server, &err);
         return;
@@ -221,7 +176,7 @@ static void retry_later(struct server *server, const char *why)
     for (unsigned i = 0; i < server->zygote_failures && delay < RETRY_LONGEST_MS; i++)
         delay *= 2;
     server->zygote_failures++;
-    log_line(LOG_LEVEL_ERROR, "no new zygote: %s; %strying again in %lu ms", why,
+    log_line(LOG_LEVEL_ERROR, "no new zygote: %s: %s; %strying again in %lu ms", what, why,
              server->zygote != NULL ? "the old one goes on; " : "", (unsigned long)delay);
     (void)loop_arm(server->loop, &server->zygote_retry, delay, on_retry);
 }
@@ -310,7 +265,42 @@ static void zygote_lost(struct zygote *zygote, const char *why)
     if (server->zygote == NULL)
         listeners_pause(server);
     if (needed && !server->stopping)
-        retry_later(server, why);
+        retry_later(server, "postern-session", why);
+}
+
+void zygote_on_signer_ready(struct server *server, const struct signer *signer)
+{
+    struct err err = {0};
+    for (struct zygote *zygote = server->zygotes, *next; zygote != NULL; zygote = next) {
+        next = zygote->next;
+        if (zygote->signer == signer && zygote->state == ZYGOTE_STARTING &&
+            send_setup(zygote, &err) < 0)
+            zygote_lost(zygote, err.text);
+    }
+}
+
+void zygote_on_signer_lost(struct server *server, const struct signer *signer, const char *why)
+{
+    bool needed = false;
+    for (struct zygote *zygote = server->zygotes, *next; zygote != NULL; zygote = next) {
+        next = zygote->next;
+        if (zygote->signer != signer || zygote->state == ZYGOTE_RETIRED)
+            continue;
+        needed = true;
+        if (zygote->state == ZYGOTE_SERVING)
+            retire(zygote);
+        else
+            zygote_free(zygote);
+    }
+    if (server->zygote == NULL)
+        listeners_pause(server);
+    if (needed && !server->stopping)
+        retry_later(server, "postern-signer", why);
+}
+
+struct signer *zygote_signer(const struct zygote *zygote)
+{
+    return zygote->signer;
 }
 
 static void on_zygote(struct loop_source *source)

@@ -12,10 +12,11 @@
 enum { ZYGOTE_CONNECTIONS_MAX = 400 };
 
 /*
- * Executes a zygote with the settings of `generation`; it serves from when it is ready. One that is
+ * Executes a zygote with the settings of `generation`, whose signer is started if it has none; it
+ * serves from when it is ready. One that is
  * still starting is given up for it, one that serves goes on until then. Returns 0, or -1 with err.
  */
-int zygote_start(struct server *server, const struct generation *generation, struct err *err);
+int zygote_start(struct server *server, struct generation *generation, struct err *err);
 
 /* As zygote_start() for the current generation; if it fails it is tried again, ever more slowly. */
 void zygote_renew(struct server *server);
@@ -24,6 +25,13 @@ void zygote_renew(struct server *server);
  * or -1 with err. */
 int zygote_ask_accept(struct zygote *zygote, uint64_t conn, int socket_fd, int link_fd,
                       struct err *err);
+
+/* Who signs for the sessions that come from it; the zygote holds it. */
+struct signer *zygote_signer(const struct zygote *zygote);
+
+/* Zygotes that wait for a signer can go on; those that need it can't any more, and are replaced. */
+void zygote_on_signer_ready(struct server *server, const struct signer *signer);
+void zygote_on_signer_lost(struct server *server, const struct signer *signer, const char *why);
 
 /* Closes the links of the serving and the starting zygote; their sessions live on. */
 void zygote_stop_all(struct server *server);

@@ -142,6 +142,20 @@ int ask_auth(struct ask *ask, const struct msg_req_auth *request, bool *accepted
     return 0;
 }
 
+int ask_sign(struct ask *ask, const struct msg_req_sign *request, unsigned char *signature,
+             size_t cap, size_t *len, struct err *err)
+{
+    struct ipc_msg msg = {.type = MSG_REQ_SIGN, .req_sign = *request};
+    if (send_message(ask, &msg, err) < 0 || wait_answer(ask, MSG_ANS_SIGN, err) < 0)
+        return -1;
+    const struct wire_bytes *made = &ask->in.msg.ans_sign.signature;
+    if (made->len == 0 || made->len > cap)
+        return err_set(err, 0, "a signature of %zu bytes", made->len);
+    memcpy(signature, made->data, made->len);
+    *len = made->len;
+    return 0;
+}
+
 int ask_env(struct ask *ask, uint32_t channel, const char *name, const char *value, bool *accepted,
             struct err *err)
 {

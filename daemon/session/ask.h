@@ -1,8 +1,8 @@
 /*
  * ask.h - what a session asks the master; the mirror of the master's broker_on_*().
  *
- * ask_auth() and ask_env() wait for their answers. What the master sends meanwhile is queued,
- * bounded, and comes out of ask_next() in order.
+ * ask_auth(), ask_sign() and ask_env() wait for their answers. What the master sends meanwhile is
+ * queued, bounded, and comes out of ask_next() in order.
  */
 #ifndef POSTERN_DAEMON_SESSION_ASK_H
 #define POSTERN_DAEMON_SESSION_ASK_H
@@ -48,6 +48,9 @@ int ask_start(struct ask *ask, struct msg_evt_start *start, struct err *err);
  * key blob must not be longer than IPC_BLOB_MAX, the strings not than messages.h allows.
  */
 int ask_auth(struct ask *ask, const struct msg_req_auth *request, bool *accepted, struct err *err);
+/* The signature goes to signature[cap], its length to *len. */
+int ask_sign(struct ask *ask, const struct msg_req_sign *request, unsigned char *signature,
+             size_t cap, size_t *len, struct err *err);
 int ask_env(struct ask *ask, uint32_t channel, const char *name, const char *value, bool *accepted,
             struct err *err);
 

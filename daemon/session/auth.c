@@ -1,8 +1,11 @@
 #include "auth.h"
+#include "provider.h"
 #include "tell.h"
 
 #include <openssl/evp.h>
 #include <string.h>
+
+static const struct wire_bytes nothing;
 
 /* The user's name of the first request is the only one that can log in. */
 static bool is_same_user(struct session *session, const char *user)
@@ -28,7 +31,7 @@ static void count_failure(struct session *session, const char *method)
 
 /* Asks the master. False for a refusal and when the connection is about to end. */
 static bool decide(struct session *session, const char *user, const char *method,
-                   struct wire_bytes blob, bool verified)
+                   struct wire_bytes blob, struct wire_bytes signature)
 {
     struct err err = {0};
     bool accepted = false;
@@ -44,7 +47,8 @@ static bool decide(struct session *session, const char *user, const char *method
     struct msg_req_auth request = {.user = strlen(user) <= IPC_USER_MAX ? user : "",
                                    .method = method,
                                    .blob = usable ? blob : (struct wire_bytes){0},
-                                   .verified = usable && verified && blob.len > 0};
+                                   .signature =
+                                       usable && blob.len > 0 ? signature : (struct wire_bytes){0}};
     if (ask_auth(&session->ask, &request, &accepted, &err) < 0) {
         session_link_lost(session, &err);
         return false;
@@ -52,21 +56,16 @@ static bool decide(struct session *session, const char *user, const char *method
     bool none = strcmp(method, "none") == 0;
     accepted = accepted && usable && (none || blob.len > 0);
     TELL(LOG_LEVEL_DEBUG, "auth: %s for \"%s\"%s: %s", method, user,
-         blob.len == 0 ? ""
-         : verified    ? ", signature verified"
-                       : ", query",
+         blob.len == 0       ? ""
+         : signature.len > 0 ? ", with a signature"
+                             : ", query",
          accepted ? "accepted" : "refused");
     if (!accepted)
         count_failure(session, method);
     return accepted;
 }
 
-/*
- * Whether libssh's word that a signature is right means that the client holds the key. Of a
- * certificate it has verified that the certified key made the signature and nothing else: the rest
- * is the master's, who gets the certificate whole. Security keys come without a look at their
- * user-presence flag.
- */
+/* The types whose signatures the master can verify. It gets certificates whole. */
 static bool is_verifiable(ssh_key key)
 {
     switch (ssh_key_type(key)) {
@@ -119,7 +118,7 @@ static void log_in(struct session *session)
 static int on_none(ssh_session ssh, const char *user, void *userdata)
 {
     (void)ssh;
-    if (!decide(userdata, user, "none", (struct wire_bytes){0}, false))
+    if (!decide(userdata, user, "none", nothing, nothing))
         return SSH_AUTH_DENIED;
     log_in(userdata);
     return SSH_AUTH_SUCCESS;
@@ -129,7 +128,7 @@ static int on_password(ssh_session ssh, const char *user, const char *password, 
 {
     (void)ssh;
     (void)password;
-    (void)decide(userdata, user, "password", (struct wire_bytes){0}, false);
+    (void)decide(userdata, user, "password", nothing, nothing);
     return SSH_AUTH_DENIED;
 }
 
@@ -140,7 +139,7 @@ static ssh_string on_gssapi(ssh_session ssh, const char *user, int n_oid, ssh_st
     (void)ssh;
     (void)n_oid;
     (void)oids;
-    (void)decide(userdata, user, "gssapi-with-mic", (struct wire_bytes){0}, false);
+    (void)decide(userdata, user, "gssapi-with-mic", nothing, nothing);
     return NULL;
 }
 
@@ -150,13 +149,15 @@ static int on_publickey(ssh_session ssh, const char *user, struct ssh_key_struct
     struct session *session = userdata;
     unsigned char blob[IPC_BLOB_MAX] = {0};
     (void)ssh;
-    bool verified = state == SSH_PUBLICKEY_STATE_VALID;
+    bool is_query = state == SSH_PUBLICKEY_STATE_NONE;
+    struct wire_bytes signature = is_query ? nothing : provider_take_signature();
     size_t len = 0;
-    if (is_verifiable(key) && (verified || state == SSH_PUBLICKEY_STATE_NONE))
+    /* One that can't be right must not become a query. */
+    if (is_verifiable(key) && (is_query || signature.len > 0))
         len = export_blob(key, blob);
-    if (!decide(session, user, "publickey", (struct wire_bytes){blob, len}, verified))
+    if (!decide(session, user, "publickey", (struct wire_bytes){blob, len}, signature))
         return SSH_AUTH_DENIED;
-    if (verified)
+    if (!is_query)
         log_in(session);
     /* For a query this makes libssh answer PK_OK. */
     return SSH_AUTH_SUCCESS;
@@ -164,7 +165,7 @@ static int on_publickey(ssh_session ssh, const char *user, struct ssh_key_struct
 
 void auth_on_other(struct session *session, const char *user, const char *method)
 {
-    (void)decide(session, user, method, (struct wire_bytes){0}, false);
+    (void)decide(session, user, method, nothing, nothing);
 }
 
 void auth_listen(struct session *session)

@@ -1,5 +1,5 @@
 /*
- * auth.h - authentication: libssh checks signatures, the master decides, this counts.
+ * auth.h - authentication: the master checks signatures and decides, this counts.
  */
 #ifndef POSTERN_DAEMON_SESSION_AUTH_H
 #define POSTERN_DAEMON_SESSION_AUTH_H

@@ -1,132 +1,136 @@
 #include "keys.h"
 #include "cleanup.h"
+#include "provider.h"
 
-#include <errno.h>
-#include <stdbool.h>
+#include <openssl/evp.h>
 #include <string.h>
 
-enum { KEY_FILE_MAX = 64 * 1024 };
-
-enum key_slot { SLOT_ED25519, SLOT_ECDSA, SLOT_RSA, SLOT_COUNT };
-
-/* A buffer that is gone, contents and all, when its scope ends. */
-struct secret {
-    char text[KEY_FILE_MAX + 1];
+enum {
+    BLOB_MAX = 4096,
+    BINARY_MAX = 3 * BLOB_MAX,
+    TEXT_MAX = BINARY_MAX / 3 * 4 + 256,
+    ED25519_LEN = 32,
 };
 
-static void wipe_secret(struct secret **secret)
+/* Strings of RFC 4251 §5. */
+static void put_string(struct wire_writer *w, const void *data, size_t len)
 {
-    explicit_bzero(*secret, sizeof **secret);
+    wire_put_bytes(w, (struct wire_bytes){data, len});
 }
 
-static int read_file(int fd, struct secret *secret, const char *name, struct err *err)
+static void put_text(struct wire_writer *w, const char *text)
 {
-    size_t len = 0;
-    while (len < sizeof secret->text) {
-        ssize_t n = read(fd, secret->text + len, sizeof secret->text - len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return err_set(err, errno, "host key %s", name);
-        if (n == 0)
-            break;
-        len += (size_t)n;
+    put_string(w, text, strlen(text));
+}
+
+static void put_raw(struct wire_writer *w, struct wire_bytes bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++)
+        wire_put_u8(w, bytes.data[i]);
+}
+
+/* A number of RFC 4251 §5 below 128. */
+static void put_number(struct wire_writer *w, unsigned char number)
+{
+    put_string(w, &number, 1);
+}
+
+static bool is_text(struct wire_bytes b, const char *s)
+{
+    return b.len == strlen(s) && memcmp(b.data, s, b.len) == 0;
+}
+
+/* The key's fields with a private part that is none. */
+static int put_fields(struct wire_writer *w, struct wire_bytes blob, enum provider_key *type)
+{
+    struct wire_reader r = {.buf = blob.data, .len = blob.len};
+    struct wire_bytes name = wire_get_bytes(&r, BLOB_MAX);
+    if (is_text(name, "ssh-ed25519")) {
+        unsigned char seed_and_point[2 * ED25519_LEN] = {1};
+        struct wire_bytes point = wire_get_bytes(&r, ED25519_LEN);
+        if (point.len == ED25519_LEN)
+            memcpy(seed_and_point + ED25519_LEN, point.data, point.len);
+        put_raw(w, blob);
+        put_string(w, seed_and_point, sizeof seed_and_point);
+        *type = PROVIDER_ED25519;
+    } else if (is_text(name, "ssh-rsa")) {
+        struct wire_bytes e = wire_get_bytes(&r, BLOB_MAX);
+        struct wire_bytes n = wire_get_bytes(&r, BLOB_MAX);
+        put_string(w, name.data, name.len);
+        put_string(w, n.data, n.len);
+        put_string(w, e.data, e.len);
+        /* d, iqmp, p, q */
+        put_number(w, 1);
+        put_number(w, 1);
+        put_number(w, 3);
+        put_number(w, 3);
+        *type = PROVIDER_RSA;
+    } else {
+        (void)wire_get_bytes(&r, BLOB_MAX);
+        (void)wire_get_bytes(&r, BLOB_MAX);
+        put_raw(w, blob);
+        put_number(w, 1);
+        *type = PROVIDER_ECDSA;
     }
-    if (len > KEY_FILE_MAX)
-        return err_set(err, 0, "host key %s: longer than %d bytes, not a key file", name,
-                       KEY_FILE_MAX);
-    if (memchr(secret->text, '\0', len) != NULL)
-        return err_set(err, 0, "host key %s: holds binary data, not an OpenSSH or PEM key", name);
-    secret->text[len] = '\0';
-    return 0;
+    return wire_end(&r) ? 0 : -1;
 }
 
-/* Asked for a passphrase only if the key is encrypted. Never asks anybody. */
-static int refuse_passphrase(const char *prompt, char *buf, size_t len, int echo, int verify,
-                             void *userdata)
+/* OpenSSH's file format for private keys (PROTOCOL.key), not encrypted; the shortest way to a key
+ * of libssh's that says it is private. Returns its length, or 0. */
+static size_t make_file(struct wire_bytes blob, unsigned char *buf, size_t cap,
+                        enum provider_key *type)
 {
-    (void)prompt;
-    (void)buf;
-    (void)len;
-    (void)echo;
-    (void)verify;
-    *(bool *)userdata = true;
-    return SSH_ERROR;
+    static const char magic[] = "openssh-key-v1"; /* with its NUL */
+    unsigned char secret[2 * BLOB_MAX];
+    struct wire_writer inner = {.buf = secret, .cap = sizeof secret};
+    struct wire_writer w = {.buf = buf, .cap = cap};
+    wire_put_u32(&inner, 0); /* twice the same number: decrypted rightly */
+    wire_put_u32(&inner, 0);
+    if (put_fields(&inner, blob, type) < 0)
+        return 0;
+    put_text(&inner, ""); /* comment */
+    for (unsigned char pad = 1; inner.len % 8 != 0 && !inner.overflow; pad++)
+        wire_put_u8(&inner, pad);
+    put_raw(&w, (struct wire_bytes){(const unsigned char *)magic, sizeof magic});
+    put_text(&w, "none"); /* cipher */
+    put_text(&w, "none"); /* key derivation and its options */
+    put_text(&w, "");
+    wire_put_u32(&w, 1);
+    put_string(&w, blob.data, blob.len);
+    put_string(&w, secret, inner.len);
+    return inner.overflow || w.overflow ? 0 : w.len;
 }
 
-static int import(const char *text, const char *name, ssh_key *key, struct err *err)
+static ssh_key import(struct wire_bytes blob, enum provider_key *type)
 {
-    bool encrypted = false;
-    int rc = ssh_pki_import_privkey_base64(text, NULL, refuse_passphrase, &encrypted, key);
-    if (rc == SSH_OK)
-        return 0;
-    if (encrypted)
-        return err_set(err, 0,
-                       "host key %s: it is encrypted; take the passphrase off with "
-                       "`ssh-keygen -p -N '' -f %s`",
-                       name, name);
-    return err_set(err, 0,
-                   "host key %s: not a usable private key in OpenSSH or PEM format; make one with "
-                   "`ssh-keygen -t ed25519 -N '' -f %s`",
-                   name, name);
-}
-
-static int slot_of(ssh_key key, const char *name, enum key_slot *slot, struct err *err)
-{
-    enum ssh_keytypes_e type = ssh_key_type(key);
-    switch (type) {
-    case SSH_KEYTYPE_ED25519:
-        *slot = SLOT_ED25519;
-        return 0;
-    case SSH_KEYTYPE_ECDSA_P256:
-    case SSH_KEYTYPE_ECDSA_P384:
-    case SSH_KEYTYPE_ECDSA_P521:
-        *slot = SLOT_ECDSA;
-        return 0;
-    case SSH_KEYTYPE_RSA:
-        *slot = SLOT_RSA;
-        return 0;
-    default:
-        return err_set(err, 0, "host key %s: type %s can't be used; use ed25519, ecdsa or rsa",
-                       name,
-                       ssh_key_type_to_char(type) != NULL ? ssh_key_type_to_char(type) : "unknown");
-    }
-}
-
-static int load_one(ssh_bind bind, const char *name, int fd, const char *taken[SLOT_COUNT],
-                    struct err *err)
-{
-    static struct secret storage;
-    __attribute__((cleanup(wipe_secret))) struct secret *secret = &storage;
+    unsigned char binary[BINARY_MAX];
+    unsigned char base64[TEXT_MAX];
+    char text[TEXT_MAX + 128];
     ssh_key key = NULL;
-    enum key_slot slot = SLOT_COUNT;
-    if (read_file(fd, secret, name, err) < 0 || import(secret->text, name, &key, err) < 0)
-        return -1;
-    if (slot_of(key, name, &slot, err) < 0) {
-        ssh_key_free(key);
-        return -1;
-    }
-    if (taken[slot] != NULL) {
-        ssh_key_free(key);
-        return err_set(err, 0, "host key %s: %s is of the same type; keep one of them", name,
-                       taken[slot]);
-    }
-    /* The bind owns the key from here on. */
-    if (ssh_bind_options_set(bind, SSH_BIND_OPTIONS_IMPORT_KEY, key) != SSH_OK) {
-        ssh_key_free(key);
-        return err_set(err, 0, "host key %s: %s", name, ssh_get_error(bind));
-    }
-    taken[slot] = name;
-    return 0;
+    size_t len = make_file(blob, binary, sizeof binary, type);
+    if (len == 0 || EVP_EncodeBlock(base64, binary, (int)len) <= 0)
+        return NULL;
+    (void)snprintf(text, sizeof text,
+                   "-----BEGIN OPENSSH PRIVATE KEY-----\n%s\n-----END OPENSSH PRIVATE KEY-----\n",
+                   (const char *)base64);
+    return ssh_pki_import_privkey_base64(text, NULL, NULL, NULL, &key) == SSH_OK ? key : NULL;
 }
 
-int keys_load(ssh_bind bind, const char *const *names, const int *fds, size_t n, struct err *err)
+int keys_load(ssh_bind bind, struct wire_bytes host_keys, struct err *err)
 {
-    const char *taken[SLOT_COUNT] = {NULL};
-    if (n == 0)
-        return err_set(err, 0, "no host key");
-    for (size_t i = 0; i < n; i++)
-        if (load_one(bind, names[i], fds[i], taken, err) < 0)
-            return -1;
+    struct wire_reader r = {.buf = host_keys.data, .len = host_keys.len};
+    for (uint32_t number = 0; r.pos < r.len; number++) {
+        enum provider_key type;
+        struct wire_bytes blob = wire_get_bytes(&r, BLOB_MAX);
+        ssh_key key = r.bad ? NULL : import(blob, &type);
+        if (key == NULL)
+            return err_set(err, 0, "libssh does not take host key %u", number);
+        /* The bind owns the key from here on. */
+        if (ssh_bind_options_set(bind, SSH_BIND_OPTIONS_IMPORT_KEY, key) != SSH_OK) {
+            ssh_key_free(key);
+            return err_set(err, 0, "host key %u: %s", number, ssh_get_error(bind));
+        }
+        provider_set_host_key(type, number);
+    }
     return 0;
 }

@@ -1,19 +1,19 @@
 /*
- * keys.h - the host keys, from files that the master opened.
+ * keys.h - the host keys as libssh is to see them.
  */
 #ifndef POSTERN_DAEMON_SESSION_KEYS_H
 #define POSTERN_DAEMON_SESSION_KEYS_H
 
 #include "err.h"
+#include "wire.h"
 
 #include <libssh/server.h>
-#include <stddef.h>
 
 /*
- * Reads n private keys (OpenSSH or PEM, unencrypted, one of each type: Ed25519, ECDSA, RSA of at
- * least 2048 bits) and hands them to `bind`. Descriptors are borrowed, their offset is used up;
- * `names` are for messages. Returns 0, or -1 with err that names the key and the remedy.
+ * Hands the host keys to `bind`: public keys (RFC 4253 §6.6), one string after the other, one of
+ * each type at most. Their private parts are made up; provider.c is told their numbers and has the
+ * master sign. Returns 0, or -1 with err.
  */
-int keys_load(ssh_bind bind, const char *const *names, const int *fds, size_t n, struct err *err);
+int keys_load(ssh_bind bind, struct wire_bytes host_keys, struct err *err);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * postern-session - the zygote. The master executes it once with a link on descriptor 3; it loads
- * libssh, libcrypto and the host keys, gives up everything it can, and then forks one session per
- * connection that the master hands it.
+ * libssh, libcrypto and the public host keys, gives up everything it can, and then forks one
+ * session per connection that the master hands it.
  */
 #include "cleanup.h"
 #include "confine.h"
@@ -9,6 +9,7 @@
 #include "ipc.h"
 #include "keys.h"
 #include "offer.h"
+#include "provider.h"
 #include "serve.h"
 
 #include <errno.h>
@@ -69,31 +70,19 @@ static int set_signals(struct zygote *zygote, struct err *err)
     return 0;
 }
 
-static int load_keys(struct zygote *zygote, struct err *err)
-{
-    const struct msg_evt_setup *setup = &in.msg.evt_setup;
-    const char *names[IPC_KEYS_MAX + 1];
-    if (setup->key_names.count != in.n_fds)
-        return err_set(err, 0, "%zu host keys, %u names", in.n_fds, setup->key_names.count);
-    if (wire_strv_split(setup->key_names, names, array_len(names)) < 0)
-        return err_set(err, 0, "too many host keys");
-    return keys_load(zygote->bind, names, in.fds, in.n_fds, err);
-}
-
 /* Top to bottom: first all that needs files or privileges, then giving both up. */
 static int set_up(struct zygote *zygote, struct err *err)
 {
     const struct msg_evt_setup *setup = &in.msg.evt_setup;
+    if (provider_load(err) < 0)
+        return -1;
     if (ssh_init() != SSH_OK)
         return err_set(err, 0, "ssh_init failed");
     zygote->bind = offer_new(err);
-    if (zygote->bind == NULL || load_keys(zygote, err) < 0 || offer_warm_up(err) < 0 ||
-        filter_compile(&zygote->filter, err) < 0)
+    if (zygote->bind == NULL || keys_load(zygote->bind, setup->host_keys, err) < 0 ||
+        offer_warm_up(err) < 0 || filter_compile(&zygote->filter, err) < 0)
         return -1;
-    uid_t uid = setup->uid;
-    gid_t gid = setup->gid;
-    ipc_drop_fds(&in);
-    if (confine_enter(uid, gid, err) < 0)
+    if (confine_enter(setup->uid, setup->gid, err) < 0)
         return err_wrap(err, "confine the session process");
 #ifndef POSTERN_SANITIZE
     /* stderr is the operator's; from here on only the master speaks there. */

@@ -6,6 +6,7 @@
 #include "offer.h"
 #include "over.h"
 #include "overhear.h"
+#include "provider.h"
 #include "requests.h"
 #include "tell.h"
 
@@ -362,6 +363,7 @@ void serve_or_exit(int tcp_fd, int link_fd, ssh_bind bind, const struct filter *
     struct err err = {0};
     session.ask.link = (struct ipc){
         .fd = link_fd, .link = LINK_SESSION, .self = FROM_PEER, .state = STATE_PREAUTH};
+    provider_set_master(&session.ask);
     arm_watchdog();
     /* From the filter on nothing but the listed system calls is possible; only then is the peer
      * listened to. */

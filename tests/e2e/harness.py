@@ -425,6 +425,11 @@ Host *
         """The processes that serve a connection: children of the zygote."""
         return self.sessions_and_zygotes()[0]
 
+    def signer_pids(self):
+        """The processes that hold the host keys: one per generation that somebody still needs."""
+        return sorted(pid for pid, comm in descendants(self.process.pid).items()
+                      if comm == "postern-signer")
+
     def zygote_pid(self):
         zygotes = self.sessions_and_zygotes()[1]
         if len(zygotes) != 1:

@@ -126,13 +126,22 @@ static void do_next(struct session *session, char **args)
         session->next = plain;
 }
 
-/* auth METHOD USER VERIFIED BLOB */
+/* sign KEY ALGORITHM HASH */
+static void do_sign(struct session *session, char **args)
+{
+    struct ipc_msg msg = {
+        .type = MSG_REQ_SIGN,
+        .req_sign = {.key = number(args[0]), .algorithm = args[1], .hash = unhex(args[2])}};
+    encode(session, &msg);
+}
+
+/* auth METHOD USER SIGNATURE BLOB */
 static void do_auth(struct session *session, char **args)
 {
     struct ipc_msg msg = {.type = MSG_REQ_AUTH,
                           .req_auth = {.method = args[0],
                                        .user = args[1],
-                                       .verified = (uint8_t)number(args[2]),
+                                       .signature = unhex(args[2]),
                                        .blob = unhex(args[3])}};
     encode(session, &msg);
 }
@@ -256,9 +265,14 @@ static void tell_message(struct session *session)
 {
     const struct ipc_msg *msg = &in.msg;
     int fd = session->tcp_fd;
-    if (msg->type == MSG_ANS_AUTH)
+    if (msg->type == MSG_ANS_AUTH) {
         dprintf(fd, "ANS_AUTH %u\n", msg->ans_auth.accepted);
-    else if (msg->type == MSG_ANS_ENV)
+    } else if (msg->type == MSG_ANS_SIGN) {
+        dprintf(fd, "ANS_SIGN ");
+        for (size_t i = 0; i < msg->ans_sign.signature.len; i++)
+            dprintf(fd, "%02x", msg->ans_sign.signature.data[i]);
+        dprintf(fd, "\n");
+    } else if (msg->type == MSG_ANS_ENV)
         dprintf(fd, "ANS_ENV %u %u\n", msg->ans_env.channel, msg->ans_env.accepted);
     else if (msg->type == MSG_ANS_EXEC)
         dprintf(fd, "ANS_EXEC %u %u %s\n", msg->ans_exec.channel, msg->ans_exec.allowed,
@@ -324,12 +338,12 @@ static const struct verb {
     int n_args;
     void (*run)(struct session *session, char **args);
 } verbs[] = {
-    {"ping", 0, do_ping},   {"next", 4, do_next},     {"auth", 4, do_auth},
-    {"env", 3, do_env},     {"exec", 5, do_exec},     {"gone", 1, do_gone},
-    {"done", 1, do_done},   {"log", 2, do_log},       {"raw", 2, do_raw},
-    {"empty", 0, do_empty}, {"recv", 0, do_recv},     {"output", 0, do_output},
-    {"crash", 1, do_crash}, {"hangup", 0, do_hangup}, {"over", 2, do_over},
-    {"bulk", 3, do_bulk},
+    {"ping", 0, do_ping},     {"next", 4, do_next},   {"auth", 4, do_auth},
+    {"sign", 3, do_sign},     {"env", 3, do_env},     {"exec", 5, do_exec},
+    {"gone", 1, do_gone},     {"done", 1, do_done},   {"log", 2, do_log},
+    {"raw", 2, do_raw},       {"empty", 0, do_empty}, {"recv", 0, do_recv},
+    {"output", 0, do_output}, {"crash", 1, do_crash}, {"hangup", 0, do_hangup},
+    {"over", 2, do_over},     {"bulk", 3, do_bulk},
 };
 
 static void obey(struct session *session, char *line)

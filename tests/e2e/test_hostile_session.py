@@ -12,6 +12,9 @@ import socket
 import struct
 import time
 
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+
 from harness import (BUILD, PATIENCE, PosternTest, exe_of, main, processes, uid_of, wait_until)
 
 HOSTILE = os.path.realpath(os.path.join(BUILD, "tests/e2e/hostile-session"))
@@ -20,6 +23,8 @@ AUTH_REQUESTS_MAX = 64   # of any kind in one connection
 LOG_LINES_PER_SECOND = 50
 DENIALS_AT_ONCE, DENIALS_PER_SECOND = 500, 20
 USER_MAX, BLOB_MAX, COMMAND_MAX, LINE_MAX, ENV_COUNT_MAX = 256, 8192, 65536, 1024, 64
+HASH_MAX, SIGNATURE_MAX, HOST_KEYS_MAX = 64, 4096, 8
+EXCHANGES_EARLY_MAX, EXCHANGES_MAX, EXCHANGES_PER_SECOND = 10, 600, 10
 DATAGRAM_MAX = 256 * 1024
 COMMAND, SUBSYSTEM = 0, 2
 IDLE, OUTPUT = 0, 1  # limits that a session watches
@@ -58,8 +63,8 @@ auth      = none
 sandbox   = plain
 shell     = /bin/bash
 """
-MASTERS_OWN = ("EVT_START", "ANS_AUTH", "ANS_ENV", "ANS_EXEC", "EVT_NOTE", "EVT_EXIT", "EVT_CLOSE")
-FOREIGN = ("EVT_SETUP", "ZYGOTE_READY", "REQ_ACCEPT", "ANS_ACCEPT", "EVT_DIED", "REQ_SPAWN",
+MASTERS_OWN = ("EVT_START", "ANS_AUTH", "ANS_SIGN", "ANS_ENV", "ANS_EXEC", "EVT_NOTE", "EVT_EXIT", "EVT_CLOSE")
+FOREIGN = ("EVT_KEYS", "SIGNER_READY", "REQ_SIGN_FOR", "ANS_SIGN_FOR", "EVT_SETUP", "ZYGOTE_READY", "REQ_ACCEPT", "ANS_ACCEPT", "EVT_DIED", "REQ_SPAWN",
            "ANS_SPAWN")
 
 
@@ -80,8 +85,12 @@ def hexed(value):
     return value.hex() or "-"
 
 
-def req_auth(user=b"acme", method=b"publickey", blob=b"", verified=1):
-    return text(user) + text(method) + data(blob) + bytes([verified])
+def req_auth(user=b"acme", method=b"publickey", blob=b"", signature=b""):
+    return text(user) + text(method) + data(blob) + data(signature)
+
+
+def req_sign(key=0, algorithm=b"ssh-ed25519", value=b"h" * 32):
+    return u32(key) + text(algorithm) + data(value)
 
 
 def req_exec(command=b"true", kind=0, truncated=0):
@@ -102,6 +111,7 @@ class Client:
                                                source_address=(address, 0))
         self.port = self.socket.getsockname()[1]
         self.stream = self.socket.makefile("rb")
+        self.session_id = None
         word, _, self.id = self.read().partition(" ")
         if word != "connection":
             raise AssertionError(f"not served: {word!r}")
@@ -133,8 +143,23 @@ class Client:
         if self.ask(f"next {times} {fds} {cut} {pad}") != "next":
             raise AssertionError("the message can't be twisted like that")
 
-    def auth(self, user="acme", key="alice", method="publickey", verified=1):
-        return self.call(auth_line(self.server, user, key, method, verified))
+    def sign(self, value, algorithm="ssh-ed25519", key=0):
+        """Has the master sign; its answer."""
+        return self.call(sign_line(value, algorithm, key))
+
+    def exchange(self):
+        """As if a key exchange had taken place: the first gives the session its id."""
+        if self.session_id is None:
+            self.session_id = os.urandom(32)
+            if not re.fullmatch(r"ANS_SIGN [0-9a-f]{128}", self.sign(self.session_id)):
+                raise AssertionError("no signature")
+        return self
+
+    def auth(self, user="acme", key="alice", method="publickey", proof=True):
+        if proof:
+            self.exchange()
+        return self.call(auth_line(self.server, user, key, method,
+                                   self.session_id if proof else None))
 
     def log_in(self):
         if self.auth() != "ANS_AUTH 1":
@@ -153,10 +178,40 @@ class Client:
             raise AssertionError(f"connection {self.id} was not ended") from None
 
 
-def auth_line(server, user="acme", key="alice", method="publickey", verified=1):
+def public_blob(server, key):
     with open(server.path(f"user_{key}.pub"), encoding="utf-8") as f:
-        blob = base64.b64decode(f.read().split()[1])
-    return f"auth {method} {user} {verified} {blob.hex()}"
+        return base64.b64decode(f.read().split()[1])
+
+
+def sign_line(value, algorithm="ssh-ed25519", key=0):
+    return f"sign {key} {algorithm} {hexed(value)}"
+
+
+def request_to_sign(session_id, user, blob, algorithm=b"ssh-ed25519", service=b"ssh-connection",
+                    method=b"publickey", has_signature=1):
+    """What a client signs (RFC 4252 section 7)."""
+    return (data(session_id) + b"\x32" + data(user) + data(service) + data(method)
+            + bytes([has_signature]) + data(algorithm) + data(blob))
+
+
+def ssh_sign(server, key, request, algorithm=None):
+    """An SSH signature (RFC 4253 section 6.6) with a user's private key."""
+    with open(server.path(f"user_{key}"), "rb") as f:
+        private = serialization.load_ssh_private_key(f.read(), None)
+    if isinstance(private, rsa.RSAPrivateKey):
+        algorithm = algorithm or b"rsa-sha2-512"
+        digest = {b"rsa-sha2-512": hashes.SHA512, b"rsa-sha2-256": hashes.SHA256,
+                  b"ssh-rsa": hashes.SHA1}[algorithm]
+        return data(algorithm) + data(private.sign(request, padding.PKCS1v15(), digest()))
+    return data(algorithm or b"ssh-ed25519") + data(private.sign(request))
+
+
+def auth_line(server, user="acme", key="alice", method="publickey", session_id=None):
+    """A claim of a key; a query if no session id is known."""
+    blob, signature = public_blob(server, key), b""
+    if session_id is not None:
+        signature = ssh_sign(server, key, request_to_sign(session_id, user.encode(), blob))
+    return f"auth {method} {user} {hexed(signature)} {hexed(blob)}"
 
 
 def exec_line(channel, command=b"sleep 300", kind=COMMAND, names=0, values=0):
@@ -260,9 +315,9 @@ class Protocol(HostileTest):
         self.assertEqual(len(self.server.audit(event="start")), before)
 
     def test_too_late(self):
-        self.assert_refused([({}, auth_line(self.server, verified=v),
-                              "message REQ_AUTH is not allowed in this state") for v in (0, 1)],
-                            log_in=True)
+        self.assert_refused([({}, auth_line(self.server, session_id=i),
+                              "message REQ_AUTH is not allowed in this state")
+                             for i in (None, b"i" * 32)], log_in=True)
 
     def test_messages_of_others(self):
         cases = [({}, raw(name), f"message {name} does not belong here")
@@ -289,7 +344,12 @@ class Protocol(HostileTest):
             ({}, raw("REQ_AUTH", req_auth(user=b"ac\0me")), bad("REQ_AUTH")),
             ({}, raw("REQ_AUTH", req_auth(method=b"m" * 65)), bad("REQ_AUTH")),
             ({}, raw("REQ_AUTH", req_auth(blob=blob)), bad("REQ_AUTH")),
-            ({}, raw("REQ_AUTH", req_auth(verified=2)), bad("REQ_AUTH")),
+            ({}, raw("REQ_AUTH", req_auth(signature=b"s" * (SIGNATURE_MAX + 1))), bad("REQ_AUTH")),
+            ({"cut": 1}, sign_line(b"h" * 32), bad("REQ_SIGN")),
+            ({"pad": 1}, sign_line(b"h" * 32), bad("REQ_SIGN")),
+            ({}, raw("REQ_SIGN", req_sign(key=HOST_KEYS_MAX)), bad("REQ_SIGN")),
+            ({}, raw("REQ_SIGN", req_sign(algorithm=b"a" * 65)), bad("REQ_SIGN")),
+            ({}, raw("REQ_SIGN", req_sign(value=b"h" * (HASH_MAX + 1))), bad("REQ_SIGN")),
             ({}, raw("REQ_AUTH", u32(2**32 - 1) + b"acme"), bad("REQ_AUTH")),
             ({}, raw("EVT_LOG", b"\3" + text(b"x" * (LINE_MAX + 1))), bad("EVT_LOG")),
             ({"pad": DATAGRAM_MAX}, "log 3 aa", "message or its descriptors truncated"),
@@ -309,6 +369,7 @@ class Protocol(HostileTest):
         """What the tests above spoil is right without the spoiling."""
         client = self.client()
         self.assertEqual(client.call(raw("REQ_AUTH", req_auth(user=b"u" * USER_MAX))), "ANS_AUTH 0")
+        self.assertRegex(client.call(raw("REQ_SIGN", req_sign())), r"\AANS_SIGN [0-9a-f]{128}\Z")
         client = self.client().log_in()
         self.assertRegex(client.call(raw("REQ_EXEC", req_exec(b"true"))), r"ANS_EXEC 1 1 \S+")
 
@@ -346,36 +407,36 @@ class Authentication(HostileTest):
                 if re.search(rf"info +Failed \S+ for (invalid user )?\S* ?from 127\.0\.0\.1 port "
                              rf"{client.port} ssh2", line)]
 
-    def flood(self, line):
-        client = self.client()
+    def flood(self, key, proof):
+        client = self.client().exchange()
         client.twist(times=1000)
-        client.tell(line)
+        client.tell(auth_line(self.server, key=key, session_id=client.session_id if proof else None))
         self.assert_ended(client, "too many authentication requests")
         return client
 
     def test_flood_with_unlisted_key(self):
-        client = self.flood(auth_line(self.server, key="mallory"))
+        client = self.flood("mallory", proof=True)
         self.assertEqual(len(self.failures(client)), AUTH_REQUESTS_MAX)
         records = self.server.audit(event="auth", connection=client.id)
         self.assertEqual([r["result"] for r in records], ["failed"] * AUTH_REQUESTS_MAX)
         self.assertEqual({r["key"] for r in records}, {self.server.fingerprint("mallory")})
 
     def test_flood_with_queries(self):
-        client = self.flood(auth_line(self.server, verified=0))
+        client = self.flood("alice", proof=False)
         self.assertEqual(self.failures(client), [])
         self.assertEqual(self.server.audit(event="auth", connection=client.id), [])
 
     def test_queries_are_answered_up_to_the_bound(self):
         client = self.client()
         for _ in range(AUTH_REQUESTS_MAX):
-            self.assertEqual(client.auth(verified=0), "ANS_AUTH 1")
+            self.assertEqual(client.auth(proof=False), "ANS_AUTH 1")
         client.tell(auth_line(self.server))
         self.assert_ended(client, "too many authentication requests")
         self.assertEqual(self.server.audit(event="auth", connection=client.id), [])
 
     def test_query_is_no_login(self):
         client = self.client()
-        self.assertEqual(client.auth(verified=0), "ANS_AUTH 1")
+        self.assertEqual(client.auth(proof=False), "ANS_AUTH 1")
         client.tell(exec_line(1))
         self.assert_violation(client, "message REQ_EXEC is not allowed in this state")
 
@@ -409,7 +470,7 @@ class Authentication(HostileTest):
             with self.subTest(first=first, then=then), Client(self.server) as client:
                 self.assertEqual(client.auth(*first), "ANS_AUTH 0")
                 self.assertEqual(client.auth(*then), "ANS_AUTH 0")
-                self.assertEqual(client.auth(*then, verified=0), "ANS_AUTH 0")
+                self.assertEqual(client.auth(*then, proof=False), "ANS_AUTH 0")
                 self.assertEqual(self.server.audit(connection=client.id, result="accepted"), [])
             self.wait_idle()
 
@@ -430,6 +491,221 @@ class Authentication(HostileTest):
             with self.subTest(**how), Client(self.server) as client:
                 self.assertEqual(client.auth(**how), "ANS_AUTH 0")
             self.wait_idle()
+
+
+class Claims(HostileTest):
+    """Of a listed key, by a session that has everything but a signature of its owner's."""
+    server_args = {"policy": POLICY + """
+[tenant "big"]
+keys    = keys/rsa
+sandbox = plain
+shell   = /bin/bash
+""", "server": SERVER, "keys": ("alice", "bob", "mallory")}
+
+    @classmethod
+    def setUpClass(cls):
+        new_server = cls.new_server
+
+        def with_rsa(**how):
+            server = new_server(**how)
+            server.user_key("rsa", "rsa", 2048)
+            return server
+        cls.new_server = with_rsa
+        super().setUpClass()
+
+    def claim(self, client, user, key, signature):
+        return client.call(f"auth publickey {user} {hexed(signature)} "
+                           f"{hexed(public_blob(self.server, key))}")
+
+    def assert_wrong(self, what, signature, user="acme", key="alice", kind="ED25519"):
+        """It is refused, counted and written down; the session can do no more than before."""
+        with self.subTest(what), Client(self.server) as client:
+            client.exchange()
+            if callable(signature):
+                signature = signature(client.session_id)
+            self.assertEqual(self.claim(client, user, key, signature), "ANS_AUTH 0")
+            self.server.wait_log(
+                rf"info +Failed publickey for {user} from 127\.0\.0\.1 port {client.port} ssh2: "
+                rf"{kind} {re.escape(self.server.fingerprint(key))}: the signature is wrong "
+                rf"\(\S*policy\.d/keys/{key}:1\)\n", start=self.begun)
+            record, = self.server.audit(event="auth", connection=client.id)
+            self.assertEqual((record["result"], record["reason"]),
+                             ("failed", "the signature is wrong"))
+            client.tell(exec_line(1))
+            self.assert_violation(client, "message REQ_EXEC is not allowed in this state")
+            self.assertEqual(self.server.audit(event="start", connection=client.id), [])
+        self.wait_idle()
+
+    def test_with_a_wrong_signature(self):
+        server = self.server
+        alice = public_blob(server, "alice")
+        with Client(server) as client:
+            other = client.exchange().session_id
+        self.wait_idle()
+
+        def signed(key="alice", user=b"acme", blob=alice, algorithm=None, **how):
+            return lambda session_id: ssh_sign(server, key, request_to_sign(session_id, user, blob,
+                                                                            **how), algorithm)
+
+        def spoilt(change):
+            return lambda session_id: change(signed()(session_id))
+        for what, signature in (
+                ("of another session", lambda _: signed()(other)),
+                ("of an empty session id", lambda _: signed()(b"")),
+                ("by another key", signed("mallory")),
+                ("of another user", signed(user=b"umbra")),
+                ("of another key", signed(blob=public_blob(server, "bob"))),
+                ("for another service", signed(service=b"ssh-userauth")),
+                ("for another method", signed(method=b"hostbased")),
+                ("of a query", signed(has_signature=0)),
+                ("of another algorithm", signed(algorithm=b"ecdsa-sha2-nistp256")),
+                ("of no algorithm", signed(algorithm=b"none")),
+                ("over another algorithm", lambda i: ssh_sign(server, "alice", request_to_sign(
+                    i, b"acme", alice, b"ssh-ed25519-cert-v01@openssh.com"))),
+                ("with a flipped bit", spoilt(lambda s: s[:-1] + bytes([s[-1] ^ 1]))),
+                ("cut", spoilt(lambda s: s[:-1])),
+                ("lengthened", spoilt(lambda s: s + b"\0")),
+                ("of one byte", b"x"),
+                ("of many bytes", b"x" * SIGNATURE_MAX)):
+            self.assert_wrong(what, signature)
+
+    def test_with_another_digest(self):
+        big = public_blob(self.server, "rsa")
+
+        def signed(inside, outside, named=None):
+            def sign(session_id):
+                signature = ssh_sign(self.server, "rsa",
+                                     request_to_sign(session_id, b"big", big, inside), outside)
+                return signature if named is None else signature.replace(outside, named)
+            return sign
+        for what, how in (("inside", (b"rsa-sha2-256", b"rsa-sha2-512")),
+                          ("outside", (b"rsa-sha2-512", b"rsa-sha2-256")),
+                          ("in name", (b"rsa-sha2-512", b"rsa-sha2-512", b"rsa-sha2-256")),
+                          ("SHA-1", (b"ssh-rsa", b"ssh-rsa"))):
+            self.assert_wrong(what, signed(*how), "big", "rsa", "RSA")
+        for name in (b"rsa-sha2-256", b"rsa-sha2-512"):
+            with Client(self.server) as client:
+                client.exchange()
+                self.assertEqual(self.claim(client, "big", "rsa",
+                                            signed(name, name)(client.session_id)), "ANS_AUTH 1")
+            self.wait_idle()
+
+    def test_before_any_key_exchange(self):
+        client = self.client()
+        client.tell(auth_line(self.server, session_id=b"s" * 32))
+        self.assert_ended(client, "its session claimed a key before any key exchange")
+        self.assertEqual(self.server.audit(event="auth", connection=client.id), [])
+
+    def test_in_a_later_key_exchange(self):
+        """The first gives the session its id, once and for all."""
+        client = self.client().exchange()
+        first, later = client.session_id, os.urandom(64)
+        self.assertRegex(client.sign(later), "ANS_SIGN ")
+        client.session_id = later
+        self.assertEqual(client.auth(), "ANS_AUTH 0")
+        client.session_id = first
+        self.assertEqual(client.auth(), "ANS_AUTH 1")
+
+    def test_failures_count(self):
+        client = self.client().exchange()
+        for _ in range(MAX_AUTH_TRIES):
+            self.assertEqual(self.claim(client, "acme", "alice", b"x"), "ANS_AUTH 0")
+        self.assertEqual(client.auth(), "ANS_AUTH 0")
+        self.server.wait_log("too many failures before", start=self.begun)
+
+
+class HostKeys(HostileTest):
+    """What a session can get signed by them."""
+    server_args = {"policy": POLICY, "server": SERVER, "keys": ("alice", "bob", "mallory"),
+                   "host_keys": ("ecdsa-384", "ed25519", "rsa-2048")}
+    ALGORITHMS = (("ecdsa-sha2-nistp384",), ("ssh-ed25519",), ("rsa-sha2-256", "rsa-sha2-512"))
+
+    def client(self, address="127.0.0.1"):
+        client = super().client(address)
+        client.sign = lambda value, algorithm="ssh-ed25519", key=1: client.call(
+            sign_line(value, algorithm, key))
+        return client
+
+    def assert_serves(self):
+        with Client(self.server) as client:
+            client.session_id = os.urandom(32)
+            client.call(sign_line(client.session_id, key=1))
+            client.log_in()
+            self.assertRegex(client.call(exec_line(1, b"true")), r"\AANS_EXEC 1 1 \S+\Z")
+
+    def verify(self, key, algorithm, signature, value):
+        with open(self.server.host_keys[key] + ".pub", "rb") as f:
+            public = serialization.load_ssh_public_key(f.read())
+        if algorithm == "ssh-ed25519":
+            public.verify(signature, value)
+        elif algorithm.startswith("ecdsa"):
+            public.verify(signature, value, ec.ECDSA(hashes.SHA384()))
+        else:
+            digest = hashes.SHA512() if algorithm.endswith("512") else hashes.SHA256()
+            public.verify(signature, value, padding.PKCS1v15(), digest)
+
+    def test_exchange_hashes(self):
+        for key, names in enumerate(self.ALGORITHMS):
+            for algorithm in names:
+                for size in (32, 48, 64):
+                    with self.subTest(algorithm, size=size), Client(self.server) as client:
+                        value = os.urandom(size)
+                        word, signature = client.sign(value, algorithm, key).split()
+                        self.assertEqual(word, "ANS_SIGN")
+                        self.verify(key, algorithm, bytes.fromhex(signature), value)
+                    self.wait_idle()
+
+    def assert_not_signed(self, lines, why):
+        for line in lines:
+            with self.subTest(line), Client(self.server) as client:
+                client.tell(line)
+                self.assert_ended(client, why)
+            self.wait_idle()
+
+    def test_something_else(self):
+        self.assert_not_signed((sign_line(b"h" * n, key=1) for n in (0, 1, 20, 31, 33, 47, 63)),
+                               "its session asked for a signature of what is no exchange hash")
+
+    def test_a_key_that_there_is_not(self):
+        self.assert_not_signed((sign_line(b"h" * 32, key=n) for n in (3, 7)),
+                               "its session asked for a signature by a host key that there is not")
+
+    def test_another_algorithm(self):
+        cases = ((1, "rsa-sha2-512"), (1, "ssh-ed25519-cert-v01@openssh.com"), (1, "none"),
+                 (2, "ssh-rsa"), (2, "ssh-ed25519"), (0, "ecdsa-sha2-nistp256"), (0, "SHA384"))
+        self.assert_not_signed((sign_line(b"h" * 32, name, key) for key, name in cases),
+                               "its session asked for a signature by an algorithm that the host key "
+                               "does not have")
+
+    def test_two_at_once(self):
+        client = self.client()
+        signer, = self.server.signer_pids()
+        os.kill(signer, signal.SIGSTOP)
+        try:
+            client.twist(times=2)
+            client.tell(sign_line(b"h" * 32, key=1))
+            self.assert_ended(client, "its session asked for a signature out of turn")
+        finally:
+            os.kill(signer, signal.SIGCONT)
+
+    def test_many_before_authentication(self):
+        client = self.client()
+        for _ in range(EXCHANGES_EARLY_MAX):
+            self.assertRegex(client.sign(os.urandom(32)), r"\AANS_SIGN ")
+        client.tell(sign_line(b"h" * 32, key=1))
+        self.assert_ended(client, "too many key exchanges before authentication")
+
+    def test_many_after_authentication(self):
+        client = self.client().exchange().log_in()
+        begun, n = time.monotonic(), 1
+        while client.ask(sign_line(os.urandom(32), key=1)) == "sent 1" and \
+                client.ask("recv").startswith("ANS_SIGN "):
+            n += 1
+            self.assertLessEqual(n, EXCHANGES_MAX * 10)
+        self.assert_ended(client, "too many key exchanges")
+        self.assertGreaterEqual(n, EXCHANGES_MAX)
+        self.assertLessEqual(n, EXCHANGES_MAX + 1
+                             + EXCHANGES_PER_SECOND * (time.monotonic() - begun))
 
 
 class Execs(HostileTest):
@@ -833,7 +1109,7 @@ class Deaths(HostileTest):
                 begun = len(self.server.log())
                 zygotes = self.zygote_pids()
                 os.kill(zygotes[0], signo)
-                self.server.wait_log(rf"error +no new zygote: {why}; trying again in 250 ms",
+                self.server.wait_log(rf"error +no new zygote: postern-session: {why}; trying again in 250 ms",
                                      start=begun)
                 self.wait_new_zygote(zygotes)
                 self.assertEqual(client.auth(), "ANS_AUTH 1")

@@ -33,7 +33,7 @@ class Linkage(PosternTest):
     def test_nothing_was_linked_statically(self):
         """No SSH code came in by another door than a shared library."""
         symbols = run(["strings", "-a", POSTERND]).out
-        for word in (b"curve25519-sha256@libssh.org", b"hostkeys-00@openssh.com", b"ssh-connection"):
+        for word in (b"curve25519-sha256@libssh.org", b"hostkeys-00@openssh.com", b"ssh-userauth"):
             self.assertEqual(word in symbols, False)
 
     def test_hardening(self):
@@ -132,7 +132,7 @@ class Sessions(PosternTest):
 
 class Processes(PosternTest):
     def test_the_picture(self):
-        """One master; one spawner, one zygote; a session per connection; a worker per exec."""
+        """One master; one spawner, one zygote, one signer; a session per connection; a worker per exec."""
         clients = [self.server.popen_ssh("acme", "echo up; cat") for _ in range(2)]
         for client in clients:
             self.assertEqual(client.stdout.readline(), b"up\n")
@@ -140,23 +140,25 @@ class Processes(PosternTest):
         table = processes()
         tree = descendants(master, table)
         zygote = self.server.zygote_pid()
-        spawner, = [p for p in tree if table[p][0] == master and p != zygote]
+        signer, = self.server.signer_pids()
+        spawner, = [p for p in tree if table[p][0] == master and p not in (zygote, signer)]
+        self.assertEqual(table[signer][0], master)
         self.assertEqual(len(self.server.session_pids()), 2)
         self.assertEqual({table[p][0] for p in self.server.session_pids()}, {zygote})
         workers = self.server.worker_pids()
         self.assertEqual(len(workers), 2)
         self.assertEqual({table[p][0] for p in workers}, {spawner})
-        for pid in (master, spawner):
+        for pid in (master, spawner, signer):
             self.assertEqual(status_of(pid)["Threads"], "1")
         for client in clients:
             client.communicate(timeout=30)
 
     def test_the_spawner_has_no_network(self):
         master = self.server.process.pid
-        zygote = self.server.zygote_pid()
+        others = [self.server.zygote_pid(), *self.server.signer_pids()]
         table = processes()
         spawner, = [p for p in descendants(master, table)
-                    if table[p][0] == master and p != zygote]
+                    if table[p][0] == master and p not in others]
         self.assertNotEqual(os.readlink(f"/proc/{spawner}/ns/net"),
                             os.readlink(f"/proc/{master}/ns/net"))
         inet = set(re.findall(r"^\s*\d+: .*", open(f"/proc/{spawner}/net/tcp").read(), re.M))

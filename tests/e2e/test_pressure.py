@@ -26,9 +26,9 @@ class Pressure(PosternTest):
     autostart = False
 
     def spawners(self, server):
-        """Direct children of posternd that aren't zygotes, oldest first."""
+        """Those of all generations, oldest first."""
         return sorted(pid for pid, (ppid, state, comm) in processes().items()
-                      if ppid == server.process.pid and comm != "postern-session" and state != "Z")
+                      if ppid == server.process.pid and comm == "postern-spawner" and state != "Z")
 
     def test_lost_spawner_of_an_old_generation(self):
         """It must not bring its policy back, nor take the service down."""

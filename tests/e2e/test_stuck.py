@@ -93,8 +93,8 @@ class Stuck(PosternTest):
             self.assertEqual(client.recv(1), b"")
         self.server.wait_log(r"info +connection \S+ from 127\.0\.0\.1 port \d+ ended: "
                              "no session process could be forked")
-        self.server.wait_log("no new zygote: it does not answer; trying again")
-        wait_until(lambda: old not in processes() or processes()[old][1] == "Z", 10,
+        self.server.wait_log("no new zygote: postern-session: it does not answer; trying again")
+        wait_until(lambda: processes().get(old, (0, "Z"))[1] == "Z", 10,
                    "the stopped zygote to be killed")
         wait_until(lambda: self.server.ssh("acme", "echo on").out == b"on\n", 20, "another zygote")
         out, _ = running.communicate(b"still", timeout=30 * PATIENCE)

@@ -160,13 +160,13 @@ static void test_strv_count_must_match(void **state)
     unsigned char buf[256];
     const char *names[] = {"A", "B", NULL};
     char packed[16];
-    struct ipc_msg msg = {.type = MSG_EVT_SETUP}, out;
-    assert_int_equal(wire_strv_pack(&msg.evt_setup.key_names, names, packed, sizeof packed), 0);
+    struct ipc_msg msg = {.type = MSG_EVT_KEYS}, out;
+    assert_int_equal(wire_strv_pack(&msg.evt_keys.key_names, names, packed, sizeof packed), 0);
     size_t len = msg_encode(&msg, buf, sizeof buf);
-    assert_int_equal(msg_decode(buf, len, 2, LINK_ZYGOTE, FROM_MASTER, STATE_STARTING, &out, NULL),
+    assert_int_equal(msg_decode(buf, len, 2, LINK_SIGNER, FROM_MASTER, STATE_STARTING, &out, NULL),
                      0);
     buf[len - 5 - 4] ^= 1; /* the count, before the length of "A\0B\0" */
-    assert_int_equal(msg_decode(buf, len, 2, LINK_ZYGOTE, FROM_MASTER, STATE_STARTING, &out, NULL),
+    assert_int_equal(msg_decode(buf, len, 2, LINK_SIGNER, FROM_MASTER, STATE_STARTING, &out, NULL),
                      -1);
 }
 

@@ -1,8 +1,9 @@
 /*
- * confine.h - what the zygote gives up for good before it serves anybody.
+ * confine.h - what processes that need nothing of the host give up for good: the zygote before it
+ * serves anybody, and signers.
  */
-#ifndef POSTERN_DAEMON_SESSION_CONFINE_H
-#define POSTERN_DAEMON_SESSION_CONFINE_H
+#ifndef POSTERN_DAEMON_CONFINE_H
+#define POSTERN_DAEMON_CONFINE_H
 
 #include "err.h"
 
