@@ -229,6 +229,19 @@ struct uid_claim {
     bool fixed; /* the policy names it; else it was found in uid-range */
 };
 
+/* A [group] of system calls, by number; calls of other architectures are left out. */
+struct policy_group {
+    char *name;
+    int *calls; /* in the order of the file */
+    size_t n_calls;
+};
+
+/* A [seccomp] profile, whether a sandbox uses it or not. */
+struct policy_profile {
+    struct seccomp_spec spec;
+    struct origin origin;
+};
+
 struct strmap;
 
 struct policy {
@@ -241,6 +254,10 @@ struct policy {
     struct strmap *open_logins; /* login → index of the tenant with auth = none */
     struct policy_test *tests;  /* in the order of the files */
     size_t n_tests;
+    struct policy_group *groups; /* in the order of the files */
+    size_t n_groups;
+    struct policy_profile *profiles; /* the same */
+    size_t n_profiles;
     struct shown_section *shown; /* if policy_source.keep_settings: [server], and all tenants and
                                     sandboxes as they stand above */
     size_t n_shown;              /* 1 + n_tenants + n_sandboxes, or 0 */

@@ -369,8 +369,8 @@ int sandboxes_build(struct loader *l)
 {
     struct profiles profiles;
     struct section_set set;
-    if (profiles_build(l, &profiles) < 0 || add_built_in(l) < 0 ||
-        section_set_build(l, "sandbox", &set) < 0)
+    if (profiles_build(l, &profiles) < 0 || profiles_keep(l, &profiles) < 0 ||
+        add_built_in(l) < 0 || section_set_build(l, "sandbox", &set) < 0)
         return -1;
     struct sandbox_build built_in = {0};
     schema_apply_fallbacks(l, &sandbox_schema, &built_in);

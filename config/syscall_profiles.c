@@ -262,3 +262,29 @@ struct seccomp_spec profiles_spec(const struct profiles *profiles, size_t i)
 {
     return profiles->items[i].spec;
 }
+
+static int keep_group(struct loader *l, const struct call_group *group)
+{
+    struct policy *policy = l->policy;
+    struct policy_group kept = {.name = pool_strdup(l->pool, group->name)};
+    if (kept.name == NULL || pool_push_array(l->pool, (void *)&kept.calls, &kept.n_calls,
+                                             group->numbers, group->n, sizeof *kept.calls) < 0)
+        return -1;
+    return pool_push(l->pool, (void *)&policy->groups, &policy->n_groups, &kept, sizeof kept);
+}
+
+int profiles_keep(struct loader *l, const struct profiles *profiles)
+{
+    struct policy *policy = l->policy;
+    for (size_t i = 0; i < profiles->groups_set.n; i++)
+        if (keep_group(l, &profiles->groups[i]) < 0)
+            return -1;
+    for (size_t i = 0; i < profiles->set.n; i++) {
+        const struct policy_profile kept = {.spec = profiles->items[i].spec,
+                                            .origin = profiles->set.nodes[i].section->origin};
+        if (pool_push(l->pool, (void *)&policy->profiles, &policy->n_profiles, &kept, sizeof kept) <
+            0)
+            return -1;
+    }
+    return 0;
+}

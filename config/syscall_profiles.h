@@ -29,4 +29,7 @@ int profiles_build(struct loader *l, struct profiles *out);
 /* The resolved profile of set.nodes[i]; its memory belongs to the policy. */
 struct seccomp_spec profiles_spec(const struct profiles *profiles, size_t i);
 
+/* Copies what there is into the policy: policy.groups and policy.profiles. Returns 0, or -1. */
+int profiles_keep(struct loader *l, const struct profiles *profiles);
+
 #endif

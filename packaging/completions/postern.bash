@@ -40,19 +40,25 @@ _postern() {
     fi
     case $3 in
     --tenant) _postern_candidates "$(_postern_names "$postern" tenants)" ;;
-    --sandbox) _postern_candidates "$(_postern_names "$postern" sandboxes)" ;;
-    --user) _postern_candidates "$(_postern_names "$postern" logins)" ;;
+    --sandbox | --from-sandbox) _postern_candidates "$(_postern_names "$postern" sandboxes)" ;;
+    --user)
+        if [ "${COMP_WORDS[1]}" = learn ]; then
+            mapfile -t COMPREPLY < <(compgen -u -- "$2")
+        else
+            _postern_candidates "$(_postern_names "$postern" logins)"
+        fi
+        ;;
     --names) _postern_candidates 'tenants sandboxes logins' ;;
     --color) _postern_candidates 'auto always never' ;;
-    --from | --at | --subsystem | --env) ;;
-    -f | --config | --key | --against) _postern_files ;;
+    --from | --at | --subsystem | --env | --name) ;;
+    -f | --config | --key | --against | --output | --cwd) _postern_files ;;
     *)
         case $2 in
         -*) _postern_candidates "$(_postern_options "$postern" "${COMP_WORDS[1]}")" ;;
         *)
             case ${COMP_WORDS[1]} in
             help) _postern_candidates "$(_postern_subcommands "$postern")" ;;
-            check | test | replay) _postern_files ;;
+            check | test | replay | learn) _postern_files ;;
             esac
             ;;
         esac
