@@ -1,6 +1,7 @@
 #include "command.h"
 
 #include "cleanup.h"
+#include "exec_why.h"
 #include "landlock.h"
 
 #include <errno.h>
@@ -135,6 +136,9 @@ int command_start(const struct sandbox_template *tpl, const struct sandbox_job *
         (void)waitpid(pid, NULL, 0);
         close_fd(&start.listener);
         *stage = start.stage;
+        *out = (struct command){.listener = -1};
+        if (start.stage == STAGE_EXEC)
+            out->why = exec_why(start.tries, start.n_tries, start.err_num);
         errno = start.err_num;
         return -1;
     }

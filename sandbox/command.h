@@ -9,13 +9,14 @@
 #include "sandbox.h"
 
 struct command {
-    pid_t pid;    /* also its process group and session */
-    int listener; /* seccomp_unotify(2) fd for all that the sandbox runs; CLOEXEC */
+    pid_t pid;           /* also its process group and session */
+    int listener;        /* seccomp_unotify(2) fd for all that the sandbox runs; CLOEXEC */
+    enum report_why why; /* of a program that could not be executed */
 };
 
 /*
  * Runs job->argv under tpl->filter and a Landlock layer of its own. Returns 0 once execve has
- * succeeded, or -1 with errno and *stage; there is no process then.
+ * succeeded, or -1 with errno, *stage and out->why; there is no process then.
  */
 int command_start(const struct sandbox_template *tpl, const struct sandbox_job *job, int ruleset,
                   struct command *out, enum report_stage *stage);

@@ -20,6 +20,17 @@ const char *report_stage_name(enum report_stage stage)
     return (unsigned)stage < STAGE_COUNT ? names[stage] : "?";
 }
 
+const char *report_why_text(enum report_why why)
+{
+    static const char *const texts[] = {
+#define X(name, text) text,
+        REPORT_WHYS(X)
+#undef X
+    };
+    _Static_assert(sizeof texts / sizeof *texts == WHY_COUNT, "a text for every why");
+    return (unsigned)why < WHY_COUNT ? texts[why] : "?";
+}
+
 static void put_call(struct wire_writer *w, const struct refused_call *call)
 {
     wire_put_u32(w, (uint32_t)(call->nr + 1));
@@ -68,6 +79,7 @@ size_t report_encode(const struct report *report, unsigned char *buf)
     case REPORT_FAILED:
         wire_put_u32(&w, (uint32_t)report->stage);
         wire_put_u32(&w, (uint32_t)report->err_num);
+        wire_put_u32(&w, (uint32_t)report->why);
         break;
     case REPORT_NOTE:
         put_call(&w, &report->call);
@@ -116,6 +128,9 @@ int report_decode(const unsigned char *buf, size_t len, struct report *out)
     case REPORT_FAILED:
         out->stage = (enum report_stage)get_bounded(&r, 0, STAGE_COUNT - 1);
         out->err_num = (int)get_bounded(&r, 0, ERRNO_MAX);
+        out->why = (enum report_why)get_bounded(&r, 0, WHY_COUNT - 1);
+        if (out->why != WHY_NONE && out->stage != STAGE_EXEC)
+            r.bad = true;
         break;
     case REPORT_NOTE:
         get_call(&r, false, &out->call);

@@ -48,10 +48,28 @@ enum report_stage {
         STAGE_COUNT
 };
 
+/* What more is known of a program that could not be executed. X(enumerator, text) */
+#define REPORT_WHYS(X)                                                                             \
+    X(WHY_NONE, "")                                                                                \
+    X(WHY_DIRECTORY, "it is a directory")                                                          \
+    X(WHY_NOT_REGULAR, "it is no regular file")                                                    \
+    X(WHY_MODE, "its owner and mode don't let the command's user execute it")                      \
+    X(WHY_NOEXEC, "it is on a file system that is mounted noexec")                                 \
+    X(WHY_SEARCH, "a directory above it can't be entered by the command's user")                   \
+    X(WHY_INTERPRETER, "it is there, but the interpreter or loader that it names is not")
+
+enum report_why {
+#define X(name, text) name,
+    REPORT_WHYS(X)
+#undef X
+        WHY_COUNT
+};
+
 struct report {
     enum report_type type;
     enum report_stage stage;  /* FAILED */
     int err_num;              /* FAILED: errno */
+    enum report_why why;      /* FAILED at STAGE_EXEC */
     struct refused_call call; /* NOTE; EXIT: the call that it was killed for, or nr -1 */
     uint32_t untold;          /* EXIT: kinds of refused calls that no NOTE has told */
     int code;                 /* EXIT: exit status or signal number */
@@ -75,6 +93,7 @@ struct control {
 };
 
 const char *report_stage_name(enum report_stage stage);
+const char *report_why_text(enum report_why why); /* "" of WHY_NONE */
 
 /* Encode into buf[REPORT_MAX]; the result is the datagram's length. */
 size_t report_encode(const struct report *report, unsigned char *buf);

@@ -54,9 +54,10 @@ static void send_report(int fd, const struct report *report)
         (void)try_send(fd, buf, len);
 }
 
-static void fail_and_exit(int fd, enum report_stage stage, int num)
+static void fail_and_exit(int fd, enum report_stage stage, int num, enum report_why why)
 {
-    const struct report report = {.type = REPORT_FAILED, .stage = stage, .err_num = num};
+    const struct report report = {
+        .type = REPORT_FAILED, .stage = stage, .err_num = num, .why = why};
     send_report(fd, &report);
     _exit(1);
 }
@@ -257,27 +258,27 @@ void worker_run(const struct sandbox_template *tpl, const struct sandbox_job *jo
     struct worker worker = {
         .profile = &tpl->spec->seccomp, .report = WORKER_REPORT_FD, .killed = {.nr = -1}};
     if (enter_descriptors(job, workspace) < 0)
-        fail_and_exit(job->report_fd, STAGE_STDIO, errno);
+        fail_and_exit(job->report_fd, STAGE_STDIO, errno, WHY_NONE);
     enum report_stage stage = STAGE_MOUNT;
     int ruleset = enter(tpl, job, &stage);
     if (ruleset < 0)
-        fail_and_exit(WORKER_REPORT_FD, stage, errno);
+        fail_and_exit(WORKER_REPORT_FD, stage, errno, WHY_NONE);
     if (check_notif_sizes() < 0)
-        fail_and_exit(WORKER_REPORT_FD, STAGE_SECCOMP, errno);
+        fail_and_exit(WORKER_REPORT_FD, STAGE_SECCOMP, errno, WHY_NONE);
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     worker.signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
     if (worker.signals < 0)
-        fail_and_exit(WORKER_REPORT_FD, STAGE_FORK, errno);
+        fail_and_exit(WORKER_REPORT_FD, STAGE_FORK, errno, WHY_NONE);
     if (command_start(tpl, job, ruleset, &worker.command, &stage) < 0)
-        fail_and_exit(WORKER_REPORT_FD, stage, errno);
+        fail_and_exit(WORKER_REPORT_FD, stage, errno, worker.command.why);
     /* The command alone holds its ends, so that readers of its output see the end of it. */
     for (int fd = 0; fd < WORKER_REPORT_FD; fd++)
         close(fd);
     close(ruleset);
     if (confine_supervisor() < 0)
-        fail_and_exit(WORKER_REPORT_FD, STAGE_SECCOMP, errno);
+        fail_and_exit(WORKER_REPORT_FD, STAGE_SECCOMP, errno, WHY_NONE);
     const struct report started = {.type = REPORT_STARTED};
     send_report(WORKER_REPORT_FD, &started);
     supervise(&worker);

@@ -98,10 +98,13 @@ static void judge_failed(const struct report *last, const char *program, struct 
         settle(out, VERDICT_SANDBOX, "the sandbox could not be built; the server's log says why");
         return;
     }
+    const char *why = report_why_text(last->why);
     if (last->err_num == ENOENT || last->err_num == ENOTDIR)
-        settle(out, VERDICT_NOT_FOUND, "%s: no such command in the sandbox", program);
+        settle(out, VERDICT_NOT_FOUND, "%s: %s", program,
+               why[0] != '\0' ? why : "no such command in the sandbox");
     else
-        settle(out, VERDICT_CANNOT_EXECUTE, "%s: %s", program, strerror(last->err_num));
+        settle(out, VERDICT_CANNOT_EXECUTE, "%s: %s%s%s", program, strerror(last->err_num),
+               why[0] != '\0' ? ": " : "", why);
 }
 
 /* Where it is forbidden by a rule, the audit has its place in fields of its own. */

@@ -64,7 +64,7 @@ static void streams_bytes(void)
     CHECK(strcmp(out.output, "to be passed on\ndone\n") == 0);
 }
 
-static void expect_exec_failure(const char *program, int num)
+static void expect_exec_failure(const char *program, int num, enum report_why why)
 {
     const char *const argv[] = {program, NULL};
     struct outcome out;
@@ -72,18 +72,20 @@ static void expect_exec_failure(const char *program, int num)
     CHECK(out.failed && !out.started && !out.ended);
     CHECK_INT(out.failure.stage, STAGE_EXEC);
     CHECK_INT(out.failure.err_num, num);
+    CHECK_INT(out.failure.why, why);
 }
 
 static void tells_why_execve_failed(void)
 {
-    expect_exec_failure("no-such-program", ENOENT);
-    expect_exec_failure("/usr/bin/no-such-program", ENOENT);
-    expect_exec_failure("/usr/bin/env/x", ENOTDIR);
-    expect_exec_failure("", ENOENT);
-    expect_exec_failure("./relative", ENOENT);
-    expect_exec_failure("/etc/hostname", EACCES);
-    expect_exec_failure("/usr", EACCES);
-    expect_exec_failure("/dev/null", EACCES);
+    expect_exec_failure("no-such-program", ENOENT, WHY_NONE);
+    expect_exec_failure("/usr/bin/no-such-program", ENOENT, WHY_NONE);
+    expect_exec_failure("/usr/bin/env/x", ENOTDIR, WHY_NONE);
+    expect_exec_failure("", ENOENT, WHY_NONE);
+    expect_exec_failure("./relative", ENOENT, WHY_NONE);
+    expect_exec_failure("/etc/hostname", EACCES, WHY_MODE);
+    expect_exec_failure("/usr", EACCES, WHY_DIRECTORY);
+    expect_exec_failure("/dev/null", EACCES, WHY_NOT_REGULAR);
+    expect_exec_failure("/proc/version", EACCES, WHY_NOEXEC);
 }
 
 static void looks_programs_up_in_path(void)

@@ -86,6 +86,7 @@ class Outcomes(PosternTest):
         cls.server.write("files/data", "not a program\n")
         cls.server.write("files/script", "#!/bin/sh\necho script $1\n", 0o755)
         cls.server.write("files/lost", "#!/no/such/interpreter\n", 0o755)
+        os.mkdir(cls.server.path("files/shut"), 0o700)
         cls.server.write("files/garbage", b"\x7fELF garbage", 0o755)
         cls.server.write_policy(POLICY.format(files=cls.server.path("files")))
         cls.server.start()
@@ -144,14 +145,22 @@ class Outcomes(PosternTest):
 
     def test_cannot_execute(self):
         self.verdict(self.ssh("direct", "/srv/files/data"), "cannot-execute", 126,
-                     "/srv/files/data: Permission denied")
-        self.verdict(self.ssh("direct", "/tmp"), "cannot-execute", 126, "/tmp: Permission denied")
+                     "/srv/files/data: Permission denied: its owner and mode don't let the command's "
+                     "user execute it")
+        self.verdict(self.ssh("direct", "/tmp"), "cannot-execute", 126,
+                     "/tmp: Permission denied: it is a directory")
+        self.verdict(self.ssh("direct", "/srv/files/shut/x"), "cannot-execute", 126,
+                     "/srv/files/shut/x: Permission denied: a directory above it can't be entered by "
+                     "the command's user")
+        self.verdict(self.ssh("direct", "/dev/null"), "cannot-execute", 126,
+                     "/dev/null: Permission denied: it is no regular file")
         self.verdict(self.ssh("direct", "/srv/files/garbage"), "cannot-execute", 126,
                      "/srv/files/garbage: Exec format error")
 
     def test_a_script_runs(self):
         self.assertRan(self.ssh("direct", "/srv/files/script a"), 0, b"script a\n")
-        self.verdict(self.ssh("direct", "/srv/files/lost"), "not-found", 127, ".+")
+        self.verdict(self.ssh("direct", "/srv/files/lost"), "not-found", 127, "/srv/files/lost: it is "
+                     "there, but the interpreter or loader that it names is not")
 
     def test_not_found_inside_a_shell_is_the_shells_own(self):
         got = self.ssh("acme", "no-such-program")

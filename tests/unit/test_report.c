@@ -16,6 +16,7 @@ static void assert_same(const struct report *a, const struct report *b)
     assert_int_equal(a->type, b->type);
     assert_int_equal(a->stage, b->stage);
     assert_int_equal(a->err_num, b->err_num);
+    assert_int_equal(a->why, b->why);
     assert_memory_equal(&a->call, &b->call, sizeof a->call);
     assert_int_equal(a->untold, b->untold);
     assert_int_equal(a->signalled, b->signalled);
@@ -32,6 +33,7 @@ static const struct report good[] = {
     {.type = REPORT_STARTED, .call.nr = -1},
     {.type = REPORT_FAILED, .stage = STAGE_MOUNT, .err_num = 1, .call.nr = -1},
     {.type = REPORT_FAILED, .stage = STAGE_EXEC, .err_num = 4095, .call.nr = -1},
+    {.type = REPORT_FAILED, .stage = STAGE_EXEC, .why = WHY_INTERPRETER, .call.nr = -1},
     {.type = REPORT_NOTE, .call.nr = 0},
     {.type = REPORT_NOTE,
      .call = {.nr = 462, .abi = CALL_X32, .args = {1, 2, 3, 4, 5, UINT32_MAX}}},
@@ -94,6 +96,8 @@ static void test_bounds(void **state)
     (void)state;
     static const struct report bad[] = {
         {.type = REPORT_FAILED, .stage = STAGE_COUNT},
+        {.type = REPORT_FAILED, .stage = STAGE_EXEC, .why = WHY_COUNT},
+        {.type = REPORT_FAILED, .stage = STAGE_MOUNT, .why = WHY_MODE},
         {.type = REPORT_FAILED, .err_num = 4096},
         {.type = REPORT_FAILED, .err_num = -1},
         {.type = REPORT_NOTE, .call.nr = -1},
@@ -161,6 +165,9 @@ static void test_stage_names(void **state)
     assert_string_equal(report_stage_name(STAGE_EXEC), "execve");
     assert_string_equal(report_stage_name(STAGE_COUNT), "?");
     assert_string_equal(report_stage_name((enum report_stage) - 1), "?");
+    assert_string_equal(report_why_text(WHY_NONE), "");
+    assert_string_equal(report_why_text(WHY_DIRECTORY), "it is a directory");
+    assert_string_equal(report_why_text(WHY_COUNT), "?");
 }
 
 int main(void)
