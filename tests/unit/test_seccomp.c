@@ -20,8 +20,11 @@
 #include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { RULES_MAX = 64 };
 
@@ -333,6 +336,46 @@ static void test_long_programs(void **state)
     }
 }
 
+/* In a child whose listener is gone: the number of the first call that was made after all. */
+static int call_without_listener(void)
+{
+    const struct sock_fprog program = {.len = filter_len, .filter = filter};
+    if (syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return 100;
+    long listener =
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+    if (listener < 0 || syscall(SYS_close, listener) != 0)
+        return 101;
+    if (syscall(SYS_ptrace, 0, 0, 0, 0) != -1 || errno != ENOSYS)
+        return 1;
+    if (syscall(SYS_personality, 0x40000) != -1 || errno != ENOSYS)
+        return 2;
+    if (syscall(SYS_personality, 0xffffffff) != 0)
+        return 3;
+#if defined(__x86_64__)
+    if (syscall(0x40000000 | SYS_getpid) != -1 || errno != ENOSYS)
+        return 4;
+#endif
+    return 0;
+}
+
+/* Nobody has to answer for a call to be refused. */
+static void test_without_listener(void **state)
+{
+    (void)state;
+    add_rule(SYS_close, SECCOMP_ANSWER_ALLOW);
+    add_rule(SYS_personality, SECCOMP_ANSWER_ALLOW);
+    add_rule(SYS_ptrace, SECCOMP_ANSWER_DENY);
+    compile();
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(call_without_listener());
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* Around the numbers of x32, and of nothing at all. */
 static void test_odd_numbers(void **state)
 {
@@ -401,6 +444,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_more_arguments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_denied_with_arguments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_programs, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_without_listener, setup, teardown),
         cmocka_unit_test_setup_teardown(test_odd_numbers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test(test_names),
