@@ -37,13 +37,13 @@ struct arg_rule {
     int nr;
     unsigned arg;
     enum arg_test test;
-    size_t n;
+    unsigned n;
     uint32_t values[ARG_VALUES_MAX];
-    const char *why; /* for whoever made the call; NULL: it is answered `quiet` without a note */
-    unsigned when_arg;
-    size_t n_when;           /* 0: whatever the other arguments are */
     uint32_t when[WHEN_MAX]; /* only if args[when_arg] is one of these */
-    int quiet;
+    unsigned when_arg;
+    unsigned n_when; /* 0: whatever the other arguments are */
+    int quiet;       /* errno, where there is no `why` and no note */
+    const char *why; /* for whoever made the call */
 };
 
 #define NEW_NAMESPACES                                                                             \

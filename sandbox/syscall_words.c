@@ -235,7 +235,7 @@ static const struct word umount_flags[] = {
 struct words syscall_words(enum word_set set)
 {
     static const struct words sets[] = {
-#define X(name, variable) [name] = {variable, sizeof variable / sizeof *variable},
+#define X(name, variable) [name] = {(variable), sizeof(variable) / sizeof *(variable)},
         WORD_SETS(X)
 #undef X
     };

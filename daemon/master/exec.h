@@ -48,11 +48,11 @@ struct exec {
     struct child *spawner; /* held while it runs: who has been asked to start it */
     struct exec *next_asked;
     unsigned n_notes;
+    int report_fd;
+    int pidfd;
     bool tasks_noted; /* the client knows that it can't start more tasks */
     char program[128];
-    int report_fd;
     struct loop_source source;
-    int pidfd;
     struct loop_timer timer; /* once it has started the wall-time limit; then the grace period */
     enum end_cause cause;
     char why[256];       /* of CAUSE_LOGIN, for the client */
