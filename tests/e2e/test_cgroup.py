@@ -427,6 +427,21 @@ memory-total = 96M
         self.assertIsNotNone(end["user_ms"])
         self.assertNotRegex(self.server.log(), "without a report")
 
+    def test_memory_bomb(self):
+        """Many processes, a full /tmp and others' forks meanwhile; another tenant works on."""
+        client = self.server.popen_ssh(
+            "acme", "echo up; cat /dev/zero > /tmp/x & for i in 1 2 3 4 5 6; do "
+                    "perl -e '$x .= \"y\" x 65536 while 1' & done; wait; echo survived")
+        self.assertEqual(client.stdout.readline(), b"up\n")
+        self.assertRan(self.server.ssh("crowd", self.FILL.format(30, 0), timeout=120), 0, b"full\n")
+        out, err = client.communicate(timeout=240)
+        self.assertEqual((client.returncode, out), (137, b""), err)
+        self.assertLine(err, "postern: memory: the command used more than memory = 64M " + EXEC_ID)
+        end = self.server.wait_audit(event="end", tenant="acme", verdict="memory")[-1]
+        self.assertGreaterEqual(end["oom_kills"], 1)
+        self.assertLessEqual(end["memory_peak"], 64 * MIB)
+        wait_until(lambda: not self.server.exec_pids(), 10, "the end of all")
+
     def test_memory_of_a_child_ends_all(self):
         got = self.server.ssh("acme", self.FILL.format(200, 0) + " & wait; echo survived",
                               timeout=120)

@@ -99,7 +99,8 @@ class Delegate(ServiceTest):
             server.log(),
             r"tenants\.ini:2: error: memory of sandbox 'ci' needs the memory controller of cgroup "
             r"v2: posternd's cgroup is not delegated to it \(a unit with Delegate=yes, or \[server\] "
-            r"cgroup =, gives it one; or set limits = best-effort\)")
+            r"cgroup =, gives it one; or set limits = best-effort in "
+            r"\[server\]\)")
         self.assertRegex(server.log(), r"tenants\.ini:4: error: cpu of sandbox 'ci'")
         run(["systemctl", "reset-failed", self.unit], check=False)
 
