@@ -94,10 +94,11 @@ static int add_bind(struct walk *walk, const char *path, struct err *err)
         tree->binds = larger;
         walk->room = room;
     }
-    char *copy = strdup(path);
-    if (copy == NULL)
+    struct sandbox_bind *bind = &tree->binds[tree->spec.n_writes];
+    bind->source = bind->dest = strdup(path);
+    if (bind->source == NULL)
         return err_set(err, ENOMEM, "the sandbox's tree");
-    tree->binds[tree->spec.n_writes++] = (struct sandbox_bind){copy, copy};
+    tree->spec.n_writes++;
     tree->n_added++;
     return 0;
 }

@@ -51,7 +51,7 @@ _postern() {
     --names) _postern_candidates 'tenants sandboxes logins' ;;
     --color) _postern_candidates 'auto always never' ;;
     --from | --at | --subsystem | --env | --name) ;;
-    -f | --config | --key | --against | --output | --cwd) _postern_files ;;
+    -f | --config | --key | --against | --output | --cwd | --probe) _postern_files ;;
     *)
         case $2 in
         -*) _postern_candidates "$(_postern_options "$postern" "${COMP_WORDS[1]}")" ;;

@@ -16,11 +16,15 @@
 
 static bool cannot_create_in(const struct property *p, char *why)
 {
-    char path[256];
+    char path[4200];
     (void)snprintf(path, sizeof path, "%s/probe-was-here", p->path);
-    if (mkdir(path, 0700) == 0 || probe_opens(path, O_WRONLY | O_CREAT) || symlink("x", path) == 0)
-        return probe_open(why, "%s was made", path);
-    return true;
+    bool made = mkdir(path, 0700) == 0;
+    made = made || probe_opens(path, O_WRONLY | O_CREAT) || symlink("x", path) == 0;
+    if (!made)
+        return true;
+    if (rmdir(path) < 0)
+        (void)unlink(path);
+    return probe_open(why, "%.200s was made", path);
 }
 
 static bool cannot_change(const struct property *p, char *why)
@@ -85,7 +89,8 @@ static bool cannot_make_device(const struct property *p, char *why)
     return true;
 }
 
-static bool is_private_and_bounded(const struct property *p, char *why)
+/* The tenant's own, of at most p->nr bytes. */
+static bool is_private(const struct property *p, char *why)
 {
     struct stat st;
     struct statvfs fs;
@@ -93,12 +98,22 @@ static bool is_private_and_bounded(const struct property *p, char *why)
         return probe_open(why, "%s isn't there", p->path);
     if (st.st_uid != getuid() || (st.st_mode & 07777) != 0700)
         return probe_open(why, "owner %u, mode %04o", st.st_uid, st.st_mode & 07777U);
-    unsigned long long bytes = (unsigned long long)fs.f_blocks * fs.f_frsize;
-    if (bytes == 0 || bytes > 64ULL << 20 || fs.f_files == 0 || fs.f_files > 1 << 20)
-        return probe_open(why, "%llu bytes, %llu inodes", bytes, (unsigned long long)fs.f_files);
     if ((fs.f_flag & (ST_NOSUID | ST_NODEV)) != (ST_NOSUID | ST_NODEV))
         return probe_open(why, "flags 0x%lx", fs.f_flag);
+    unsigned long long bytes = (unsigned long long)fs.f_blocks * fs.f_frsize;
+    if (bytes == 0 || bytes > (unsigned long long)p->nr || fs.f_files == 0 || fs.f_files > 1 << 20)
+        return probe_open(why, "%llu bytes, %llu inodes", bytes, (unsigned long long)fs.f_files);
     return true;
+}
+
+enum { SHM_SIZE = 64 << 20 };
+
+static bool is_private_and_bounded(const struct property *p, char *why)
+{
+    struct property sized = *p;
+    bool is_tmp = strcmp(p->path, "/tmp") == 0;
+    sized.nr = is_tmp ? (long)probe_settings.tmp : SHM_SIZE;
+    return is_private(&sized, why);
 }
 
 static bool starts_empty(const struct property *p, char *why)
@@ -121,11 +136,25 @@ static const char *get_home(void)
     return home != NULL ? home : "/";
 }
 
+static bool is_written_by_policy(const char *path)
+{
+    if (!probe_settings.of_server)
+        return strcmp(path, PROBE_WRITE) == 0;
+    for (size_t i = 0; i < probe_settings.writes.n; i++) {
+        const char *write = probe_settings.writes.paths[i];
+        size_t len = strlen(write);
+        /* What is mounted below it on the host is there, too. */
+        if (strncmp(path, write, len) == 0 && (path[len] == '\0' || path[len] == '/'))
+            return true;
+    }
+    return false;
+}
+
 /* HOME is /tmp or the workspace. */
 static bool is_writable_place(const char *path)
 {
     return strcmp(path, "/tmp") == 0 || strcmp(path, "/dev/shm") == 0 ||
-           strcmp(path, PROBE_WRITE) == 0 || strcmp(path, get_home()) == 0;
+           strcmp(path, get_home()) == 0 || is_written_by_policy(path);
 }
 
 /* Walks the mount table: fields 5 and 6 of mountinfo, proc(5). */
@@ -195,7 +224,8 @@ static bool has_bounded_home(const struct property *p, char *why)
 {
     struct property home = *p;
     home.path = get_home();
-    return is_private_and_bounded(&home, why);
+    home.nr = (long)(strcmp(home.path, "/tmp") == 0 ? probe_settings.tmp : probe_settings.home);
+    return is_private(&home, why);
 }
 
 static bool starts_with_empty_home(const struct property *p, char *why)
@@ -210,15 +240,24 @@ static bool has_confined_bind(const struct property *p, char *why)
 {
     struct statvfs fs;
     struct stat st;
-    if (statvfs(p->path, &fs) < 0)
-        return errno == ENOENT || probe_open(why, "%s: errno %d", p->path, errno);
+    char path[4200];
+    if (stat(p->path, &st) < 0 || statvfs(p->path, &fs) < 0)
+        return errno == ENOENT || errno == EACCES ||
+               probe_open(why, "%s: errno %d", p->path, errno);
     if ((fs.f_flag & (ST_NOSUID | ST_NODEV)) != (ST_NOSUID | ST_NODEV))
         return probe_open(why, "flags 0x%lx", fs.f_flag);
-    if (stat(PROBE_WRITE "/..", &st) < 0 || (st.st_mode & S_IFMT) != S_IFDIR || st.st_uid != 0)
+    if (!S_ISDIR(st.st_mode))
+        return true;
+    (void)snprintf(path, sizeof path, "%s/..", p->path);
+    if (stat(path, &st) < 0 || (st.st_mode & S_IFMT) != S_IFDIR || st.st_uid != 0)
         return probe_open(why, "what is above it isn't the sandbox's");
-    if (mknod(PROBE_WRITE "/probe-node", S_IFCHR | 0600, makedev(1, 3)) == 0)
-        return probe_open(why, "a device was made");
-    return link("/usr/bin/env", PROBE_WRITE "/env") < 0 || probe_open(why, "a program was linked");
+    (void)snprintf(path, sizeof path, "%s/probe-was-here", p->path);
+    bool device = mknod(path, S_IFCHR | 0600, makedev(1, 3)) == 0;
+    bool linked = !device && link("/usr/bin/env", path) == 0;
+    if (device || linked)
+        (void)unlink(path);
+    return (!device && !linked) ||
+           probe_open(why, device ? "a device was made" : "a program was linked");
 }
 
 static bool is_empty_and_fixed(const struct property *p, char *why)
@@ -258,7 +297,7 @@ static const struct property properties[] = {
     PROPERTY("dev-read-only", "/dev can't be written", cannot_create_in, .path = "/dev"),
     PROPERTY("var-read-only", "/var can't be written", cannot_create_in, .path = "/var"),
     PROPERTY("bind-read-only", "what policy binds can't be written", cannot_create_in,
-             .path = "/opt/confine"),
+             .path = "/opt/confine", .of_tests = true),
     PROPERTY("program-fixed", "programs can't be changed or removed", cannot_change,
              .path = "/usr/bin/env"),
     PROPERTY("passwd-fixed", "passwd can't be changed or removed", cannot_change,
@@ -295,14 +334,15 @@ static const struct property properties[] = {
     PROPERTY("home-private", "HOME is the tenant's own, of bounded size", has_bounded_home),
     PROPERTY("home-empty", "HOME holds nothing of others", starts_with_empty_home),
     PROPERTY("write-confined", "a writable bind has no devices, and no way up or in",
-             has_confined_bind, .path = PROBE_WRITE),
+             has_confined_bind, .path = PROBE_WRITE, .of_tests = true),
     PROPERTY("beside-read-only", "what lies beside a writable bind can't be written",
-             cannot_create_in, .path = "/srv"),
-    PROPERTY("read-beside-write", "nor can another bind", cannot_create_in, .path = PROBE_BESIDE),
+             cannot_create_in, .path = "/srv", .of_tests = true),
+    PROPERTY("read-beside-write", "nor can another bind", cannot_create_in, .path = PROBE_BESIDE,
+             .of_tests = true),
     PROPERTY("hidden-directory", "a hidden directory is empty, and stays there", is_empty_and_fixed,
-             .path = PROBE_HIDDEN_DIR),
+             .path = PROBE_HIDDEN_DIR, .of_tests = true),
     PROPERTY("hidden-file", "a hidden file is empty, and stays there", is_empty_and_fixed,
-             .path = PROBE_HIDDEN_FILE),
+             .path = PROBE_HIDDEN_FILE, .of_tests = true),
     PROPERTY("leave-project", "no file leaves the project whose quota bounds it",
              cannot_set_attribute, .nr = FS_IOC_FSSETXATTR),
     PROPERTY("file-flags", "no file flags, by which it could leave it, too", cannot_set_attribute,
@@ -319,5 +359,42 @@ static const struct property properties[] = {
 
 struct property_list probe_files(void)
 {
-    return (struct property_list){properties, sizeof properties / sizeof *properties};
+    return (struct property_list){properties, sizeof properties / sizeof *properties, "files"};
+}
+
+static bool cannot_write_place(const struct property *p, char *why)
+{
+    struct stat st;
+    if (stat(p->path, &st) < 0)
+        return true;
+    return S_ISDIR(st.st_mode) ? cannot_create_in(p, why) : cannot_change(p, why);
+}
+
+static void add_places(struct property_list *list, struct property *items,
+                       const struct probe_places *places, const struct property *like)
+{
+    static char texts[3 * PLACES_MAX][PLACE_TEXT_MAX];
+    for (size_t i = 0; i < places->n; i++) {
+        struct property *property = &items[list->n];
+        char *text = texts[list->n++];
+        *property = *like;
+        property->path = places->paths[i];
+        (void)snprintf(text, PLACE_TEXT_MAX, "%.100s %s", property->path, like->text);
+        property->text = text;
+    }
+}
+
+struct property_list probe_places(void)
+{
+    static struct property items[3 * PLACES_MAX];
+    static const struct property read = PROPERTY("read", "can't be written", cannot_write_place),
+                                 write = PROPERTY("write", "has no devices, and no way up or in",
+                                                  has_confined_bind),
+                                 hide = PROPERTY("hide", "is empty, and stays there",
+                                                 is_empty_and_fixed);
+    struct property_list list = {items, 0, "files"};
+    add_places(&list, items, &probe_settings.reads, &read);
+    add_places(&list, items, &probe_settings.writes, &write);
+    add_places(&list, items, &probe_settings.hides, &hide);
+    return list;
 }

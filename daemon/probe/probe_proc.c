@@ -105,5 +105,6 @@ static const struct property properties[] = {
 
 struct property_list probe_proc(void)
 {
-    return (struct property_list){properties, sizeof properties / sizeof *properties};
+    return (struct property_list){properties, sizeof properties / sizeof *properties,
+                                  "kernel interfaces"};
 }

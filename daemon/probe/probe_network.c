@@ -106,5 +106,5 @@ static const struct property properties[] = {
 
 struct property_list probe_network(void)
 {
-    return (struct property_list){properties, sizeof properties / sizeof *properties};
+    return (struct property_list){properties, sizeof properties / sizeof *properties, "network"};
 }

@@ -156,7 +156,8 @@ static const struct property properties[] = {
     PROPERTY("mptcp", "MPTCP isn't there", has_no_mptcp),
     PROPERTY("rare-protocols", "no internet protocol but TCP, UDP and ICMP",
              refuses_other_protocols),
-    PROPERTY("own-sockets", "the sockets that programs need can be made", has_own_sockets),
+    PROPERTY("own-sockets", "the sockets that programs need can be made", has_own_sockets,
+             .of_tests = true),
     PROPERTY("kernel-tls", "no kernel TLS", probe_is_refused, .nr = SYS_setsockopt,
              .args = {-1, IPPROTO_TCP, TCP_ULP, (long)"tls", 3}),
     SAYS("inet-pairs", "no pairs but of unix sockets", socketpair, 0, AF_INET),
@@ -186,5 +187,6 @@ static const struct property properties[] = {
 
 struct property_list probe_arguments(void)
 {
-    return (struct property_list){properties, sizeof properties / sizeof *properties};
+    return (struct property_list){properties, sizeof properties / sizeof *properties,
+                                  "kernel interfaces"};
 }

@@ -103,6 +103,8 @@ static bool gains_nothing_by_setuid(const struct property *p, char *why)
             continue;
         /* The loader says in which mode it runs: AT_SECURE would drop LD_TRACE_LOADED_OBJECTS. */
         pid_t pid = fork();
+        if (pid < 0)
+            return probe_untried(why, "no process can be made for it: %s", strerror(errno));
         if (pid == 0) {
             char *const argv[] = {(char *)programs[i], NULL};
             char *const envp[] = {(char *)"LD_TRACE_LOADED_OBJECTS=1", NULL};
@@ -160,10 +162,12 @@ static bool has_umask(const struct property *p, char *why)
 static bool has_clean_environment(const struct property *p, char *why)
 {
     (void)p;
-    static const char *const known[] = {"PATH=", "HOME=", "LANG="};
+    static const char *const known[] = {"PATH=", "HOME=", "LANG=", "USER=", "LOGNAME=", "SHELL="};
+    const size_t n_of_tests = 3;
     for (char **env = environ; *env != NULL; env++) {
         bool found = false;
-        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        size_t n = probe_settings.of_server ? sizeof known / sizeof *known : n_of_tests;
+        for (size_t i = 0; i < n; i++)
             found = found || strncmp(*env, known[i], strlen(known[i])) == 0;
         if (!found)
             return probe_open(why, "%s", *env);
@@ -174,6 +178,8 @@ static bool has_clean_environment(const struct property *p, char *why)
 static bool has_normal_priority(const struct property *p, char *why)
 {
     (void)p;
+    if (sched_getscheduler(0) < 0)
+        return probe_untried(why, "its scheduling can't be asked for: %s", strerror(errno));
     if (sched_getscheduler(0) != SCHED_OTHER || getpriority(PRIO_PROCESS, 0) != 0)
         return probe_open(why, "policy %d, nice %d", sched_getscheduler(0),
                           getpriority(PRIO_PROCESS, 0));
@@ -210,6 +216,13 @@ static bool has_limit(const struct property *p, char *why)
     return setrlimit(what, &more) < 0 || probe_open(why, "it was raised");
 }
 
+static bool has_limit_of_tasks(const struct property *p, char *why)
+{
+    struct property tasks = *p;
+    tasks.args[0] = tasks.args[1] = (long)probe_settings.tasks;
+    return has_limit(&tasks, why);
+}
+
 /* 1 keeps handlers from starting, too; it is 0 where the daemon may not have as much. */
 static bool has_no_core(const struct property *p, char *why)
 {
@@ -218,6 +231,8 @@ static bool has_no_core(const struct property *p, char *why)
     if (getrlimit(RLIMIT_CORE, &limit) < 0 || limit.rlim_cur > 1 || limit.rlim_max > 1)
         return probe_open(why, "the limit is another");
     pid_t pid = fork();
+    if (pid < 0)
+        return probe_untried(why, "no process can be made for it: %s", strerror(errno));
     if (pid == 0)
         abort();
     int status = 0;
@@ -311,8 +326,7 @@ static const struct property properties[] = {
              .args = {1024, 4096}),
     PROPERTY("limit-memlock", "at most 64 KiB locked", has_limit, .nr = RLIMIT_MEMLOCK,
              .args = {65536, 65536}),
-    PROPERTY("limit-tasks", "a bounded number of tasks", has_limit, .nr = RLIMIT_NPROC,
-             .args = {256, 256}),
+    PROPERTY("limit-tasks", "a bounded number of tasks", has_limit_of_tasks, .nr = RLIMIT_NPROC),
     PROPERTY("limit-realtime", "no real-time priority", has_limit, .nr = RLIMIT_RTPRIO,
              .args = {0, 0}),
     PROPERTY("limit-nice", "no negative niceness", has_limit, .nr = RLIMIT_NICE, .args = {0, 0}),
@@ -330,5 +344,5 @@ static const struct property properties[] = {
 
 struct property_list probe_process(void)
 {
-    return (struct property_list){properties, sizeof properties / sizeof *properties};
+    return (struct property_list){properties, sizeof properties / sizeof *properties, "processes"};
 }

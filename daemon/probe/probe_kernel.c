@@ -56,6 +56,8 @@ static bool foreign_call_dies(char *why, void (*call)(void))
 {
     (void)fflush(stdout);
     pid_t pid = fork();
+    if (pid < 0)
+        return probe_untried(why, "no process can be made for it: %s", strerror(errno));
     if (pid == 0) {
         call();
         _exit(0);
@@ -191,5 +193,6 @@ static const struct property properties[] = {
 
 struct property_list probe_kernel(void)
 {
-    return (struct property_list){properties, sizeof properties / sizeof *properties};
+    return (struct property_list){properties, sizeof properties / sizeof *properties,
+                                  "kernel interfaces"};
 }

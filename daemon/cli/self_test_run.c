@@ -1,0 +1,319 @@
+#include "cleanup.h"
+#include "report.h"
+#include "sandbox.h"
+#include "self_test.h"
+#include "syscalls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ARGS_MAX = 1024, LIFE_MS = 120000, OUTPUT_MAX = 1 << 20, KILLS_MAX = 512 };
+
+/* The same names as in daemon/probe/probe.h, where nothing of ours is included. */
+#define BAIT_SOCKET "postern-confine"
+enum { BAIT_SHM_KEY = 0x706f7374 };
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x10U
+#endif
+
+/* What the host has, and no sandbox must see. */
+struct bait {
+    int socket, shm;
+};
+
+static void bait_put(struct bait *bait)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    memcpy(name.sun_path + 1, BAIT_SOCKET, sizeof BAIT_SOCKET - 1);
+    socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof BAIT_SOCKET);
+    bait->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* Whoever has the name already is as good. */
+    if (bait->socket >= 0 && bind(bait->socket, (struct sockaddr *)&name, len) == 0)
+        (void)listen(bait->socket, 8);
+    bait->shm = shmget(BAIT_SHM_KEY, 4096, IPC_CREAT | IPC_EXCL | 0666);
+}
+
+static void bait_take(struct bait *bait)
+{
+    close_fd(&bait->socket);
+    if (bait->shm >= 0)
+        (void)shmctl(bait->shm, IPC_RMID, NULL);
+}
+
+/* The program needs no name in the sandbox, so the sandbox is what it is for any command. */
+static int load_probe(const char *path, int *out, struct err *err)
+{
+    struct stat st;
+    char again[64];
+    cleanup_fd int from = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (from < 0 || fstat(from, &st) < 0)
+        return err_set(err, errno, "%s", path);
+    cleanup_fd int to = memfd_create("postern-probe", MFD_CLOEXEC | MFD_EXEC);
+    if (to < 0 && errno == EINVAL) /* before Linux 6.3 they all can be executed */
+        to = memfd_create("postern-probe", MFD_CLOEXEC);
+    if (to < 0)
+        return err_set(err, errno, "memfd_create (see vm.memfd_noexec)");
+    for (off_t left = st.st_size; left > 0;) {
+        ssize_t n = sendfile(to, from, NULL, (size_t)left);
+        if (n <= 0)
+            return err_set(err, n < 0 ? errno : EIO, "%s", path);
+        left -= n;
+    }
+    if (fchmod(to, 0555) < 0)
+        return err_set(err, errno, "%s", path);
+    /* What can be written to can't be executed. */
+    (void)snprintf(again, sizeof again, "/proc/self/fd/%d", to);
+    *out = open(again, O_RDONLY | O_CLOEXEC);
+    return *out >= 0 ? 0 : err_set(err, errno, "%s", path);
+}
+
+struct words {
+    const char *argv[ARGS_MAX + 1];
+    size_t n;
+    char *own[ARGS_MAX + 1];
+    size_t n_own;
+    bool failed;
+};
+
+static void words_free(struct words *words)
+{
+    for (size_t i = 0; i < words->n_own; i++)
+        free(words->own[i]);
+}
+
+static void add_word(struct words *words, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void add_word(struct words *words, const char *fmt, ...)
+{
+    va_list ap;
+    char *text = NULL;
+    va_start(ap, fmt);
+    int n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    if (n < 0 || words->n == ARGS_MAX) {
+        if (n >= 0)
+            free(text);
+        words->failed = true;
+        return;
+    }
+    words->own[words->n_own++] = text;
+    words->argv[words->n++] = text;
+}
+
+static void describe(const struct sandbox_spec *spec, const char *after, struct words *words)
+{
+    add_word(words, "/proc/self/fd/0");
+    add_word(words, "--table");
+    add_word(words, "--tmp=%" PRIu64, spec->tmp_size);
+    /* Against 0 whatever has no limit is open. */
+    add_word(words, "--home=%" PRIu64,
+             spec->workspace_size == SPEC_INFINITY ? 0 : spec->workspace_size);
+    add_word(words, "--tasks=%" PRIu64, spec->tasks == SPEC_INFINITY ? 0 : spec->tasks);
+    for (size_t i = 0; i < spec->n_reads; i++)
+        add_word(words, "--read=%s", spec->reads[i].dest);
+    for (size_t i = 0; i < spec->n_writes; i++)
+        add_word(words, "--write=%s", spec->writes[i].dest);
+    for (size_t i = 0; i < spec->n_hides; i++)
+        add_word(words, "--hide=%s", spec->hides[i]);
+    if (after[0] != '\0')
+        add_word(words, "--after=%s", after);
+}
+
+/* One life of the program. */
+struct life {
+    pid_t worker;
+    int pidfd, report, output;
+    struct report end; /* type 0: none came */
+    char trying[64];   /* what it was about when it ended */
+};
+
+static int start(const struct sandbox_template *tpl, const struct tenant *tenant, int probe,
+                 int shared, const char *const *argv, struct life *life, struct err *err)
+{
+    char home[64], user[160], logname[160];
+    const char *const envp[] = {"PATH=/usr/local/bin:/usr/bin:/bin", home, user, logname, NULL};
+    int out[2], report[2];
+    (void)snprintf(home, sizeof home, "HOME=%s", SPEC_HOME(tpl->spec));
+    (void)snprintf(user, sizeof user, "USER=%.128s", tenant->name);
+    (void)snprintf(logname, sizeof logname, "LOGNAME=%.128s", tenant->name);
+    if (pipe2(out, O_CLOEXEC) < 0)
+        return err_set(err, errno, "pipe");
+    life->output = out[0];
+    cleanup_fd int theirs = out[1];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) < 0)
+        return err_set(err, errno, "socketpair");
+    life->report = report[0];
+    cleanup_fd int told = report[1];
+    const struct sandbox_job job = {
+        .argv = argv,
+        .envp = envp,
+        .user_name = tenant->name,
+        .uid = tenant->uid,
+        .gid = tenant->gid,
+        .project = tenant->project,
+        .stdio = {probe, theirs, theirs},
+        .report_fd = told,
+        .shared = shared,
+        .cgroup = -1,
+        .tasks_total = tenant->total.tasks == SPEC_INFINITY ? 0 : tenant->total.tasks,
+    };
+    return sandbox_spawn(tpl, &job, &life->worker, &life->pidfd, err);
+}
+
+/* Until the last report: who hangs up before ends the sandbox. */
+static void read_reports(struct life *life)
+{
+    unsigned char buf[REPORT_MAX];
+    struct report report;
+    struct pollfd wait = {.fd = life->report, .events = POLLIN};
+    while (life->end.type == 0 && poll(&wait, 1, LIFE_MS) > 0) {
+        ssize_t n = recv(life->report, buf, sizeof buf, MSG_DONTWAIT);
+        if (n <= 0)
+            return;
+        if (report_decode(buf, (size_t)n, &report) == 0 &&
+            (report.type == REPORT_EXIT || report.type == REPORT_FAILED))
+            life->end = report;
+    }
+}
+
+/* Lines until the end of the output. Whoever waits longer than any test takes is ended. */
+static int read_rows(struct life *life, struct self_test_rows *rows, struct err *err)
+{
+    cleanup_fd int fd = steal_fd(&life->output);
+    cleanup_free char *text = calloc(1, OUTPUT_MAX + 1);
+    size_t used = 0;
+    if (text == NULL)
+        return err_set(err, ENOMEM, "output");
+    for (;;) {
+        struct pollfd wait = {.fd = fd, .events = POLLIN};
+        int ready = poll(&wait, 1, LIFE_MS);
+        if (ready < 0 && errno == EINTR)
+            continue;
+        ssize_t n = ready > 0 && used < OUTPUT_MAX ? read(fd, text + used, OUTPUT_MAX - used) : -1;
+        if (n == 0)
+            break;
+        if (n < 0)
+            return err_set(err, ETIMEDOUT, "what runs in the sandbox doesn't come to an end");
+        used += (size_t)n;
+    }
+    for (char *at = text, *line; (line = strsep(&at, "\n")) != NULL;)
+        if (line[0] != '\0' && self_test_read(line, rows, life->trying) < 0)
+            return err_set(err, EPROTO, "what runs in the sandbox doesn't say what it should");
+    return 0;
+}
+
+static void life_end(struct life *life)
+{
+    close_fd(&life->report);
+    close_fd(&life->output);
+    if (life->worker > 0)
+        (void)waitpid(life->worker, NULL, 0);
+    close_fd(&life->pidfd);
+}
+
+static int judge_end(const struct life *life, struct err *err)
+{
+    if (life->end.type == REPORT_FAILED)
+        return err_set(err, life->end.err_num, "the sandbox can't be entered: %s",
+                       report_stage_name(life->end.stage));
+    if (life->end.type != REPORT_EXIT)
+        return err_set(err, 0, "the sandbox ended before its time");
+    if (life->end.signalled && life->trying[0] == '\0')
+        return err_set(err, 0, "the program in the sandbox was killed by signal %d",
+                       life->end.code);
+    return 0;
+}
+
+/* A rule `kill` ends the program: that is a refusal, and it goes on after it in another life. */
+static int add_killed(const struct life *life, struct self_test_rows *rows, struct err *err)
+{
+    char line[512], rest[64], name[64];
+    (void)snprintf(line, sizeof line, "ok\tkernel interfaces\t%s\t%d\tno system call %s\t",
+                   life->trying, life->end.call.nr,
+                   syscall_name(life->end.call.nr, name, sizeof name));
+    if (self_test_read(line, rows, rest) < 0)
+        return err_set(err, EPROTO, "what runs in the sandbox doesn't say what it should");
+    rows->items[rows->n - 1].result = SELF_TEST_KILLED;
+    return 0;
+}
+
+static int live_once(const struct sandbox_template *tpl, const struct tenant *tenant, int probe,
+                     int shared, char after[64], struct self_test_rows *rows, struct err *err)
+{
+    struct life life = {.pidfd = -1, .report = -1, .output = -1};
+    struct words words = {.n = 0};
+    int rc = -1;
+    describe(tpl->spec, after, &words);
+    if (words.failed)
+        err_set(err, E2BIG, "the words for the probe");
+    else
+        rc = start(tpl, tenant, probe, shared, words.argv, &life, err);
+    words_free(&words);
+    if (rc == 0)
+        rc = read_rows(&life, rows, err);
+    if (rc == 0)
+        read_reports(&life);
+    life_end(&life);
+    if (rc == 0)
+        rc = judge_end(&life, err);
+    after[0] = '\0';
+    if (rc == 0 && life.end.signalled) {
+        rc = add_killed(&life, rows, err);
+        (void)snprintf(after, 64, "%s", life.trying);
+    }
+    return rc;
+}
+
+static int live(const struct sandbox_template *tpl, const struct tenant *tenant, int probe,
+                struct self_test_rows *rows, struct err *err)
+{
+    cleanup_fd int shared = -1;
+    char after[64] = "";
+    if (tpl->spec->workspace == WORKSPACE_CONNECTION &&
+        sandbox_share(tpl, tenant->uid, tenant->gid, &shared, err) < 0)
+        return -1;
+    for (int i = 0; i < KILLS_MAX; i++) {
+        if (live_once(tpl, tenant, probe, shared, after, rows, err) < 0)
+            return -1;
+        if (after[0] == '\0')
+            return 0;
+    }
+    return err_set(err, 0, "the program in the sandbox was killed again and again");
+}
+
+int self_test_run(const struct policy *policy, const struct tenant *tenant, const char *probe,
+                  struct self_test_rows *out, struct err *err)
+{
+    const struct sandbox_spec *spec = &policy->sandboxes[tenant->sandbox];
+    struct sandbox_template tpl;
+    struct bait bait;
+    cleanup_fd int program = -1;
+    *out = (struct self_test_rows){0};
+    (void)signal(SIGCHLD, SIG_DFL);
+    if (load_probe(probe, &program, err) < 0 || sandbox_prepare(spec, &tpl, err) < 0)
+        return -1;
+    bait_put(&bait);
+    int rc = live(&tpl, tenant, program, out, err);
+    bait_take(&bait);
+    sandbox_template_free(&tpl);
+    for (size_t i = 0; rc == 0 && i < out->n; i++)
+        self_test_judge(policy, spec, &out->items[i]);
+    return rc;
+}
