@@ -254,9 +254,20 @@ class HostileTest(PosternTest):
     def zygote_pids(self):
         return [pid for pid, ppid in stand_ins().items() if ppid == self.server.process.pid]
 
+    def connections(self):
+        """Those that the master has not forgotten: it holds a pidfd of each one's session."""
+        found = 0
+        for name in os.listdir(f"/proc/{self.server.process.pid}/fd"):
+            try:
+                found += "pidfd" in os.readlink(f"/proc/{self.server.process.pid}/fd/{name}")
+            except FileNotFoundError:
+                pass
+        return found
+
     def wait_idle(self):
         wait_until(lambda: not self.session_pids() and not self.server.exec_pids()
-                   and not self.server.worker_pids(), 15, "sessions and execs to end")
+                   and not self.server.worker_pids() and not self.connections(), 15,
+                   "sessions and execs to end")
 
     def client(self, address="127.0.0.1"):
         client = Client(self.server, address)
