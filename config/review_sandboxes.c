@@ -142,6 +142,20 @@ static void warn_of_whole_host(const struct sandbox_spec *s, struct diags *diags
              "may write");
 }
 
+static void warn_of_size(const struct sandbox_spec *s, struct diags *diags)
+{
+    static const char text[] = "workspace-size limits nothing: the sandbox has no workspace";
+    struct origin at = sandbox_place(s, "workspace-size", 0);
+    bool is_set = at.line != s->line || strcmp(at.file, s->file) != 0;
+    if (!is_set || s->workspace != WORKSPACE_NONE)
+        return;
+    for (size_t i = 0; i < diags->n; i++)
+        if (diags->items[i].line == at.line && strcmp(diags->items[i].text, text) == 0 &&
+            strcmp(diags->items[i].file, at.file) == 0)
+            return;
+    diag_warn(diags, at.file, at.line, "workspace = exec, or connection, gives it one", "%s", text);
+}
+
 static void warn_of_paths(const struct sandbox_spec *s, size_t n_tenants, struct diags *diags)
 {
     for (size_t i = 0; i < s->n_writes; i++)
@@ -184,6 +198,7 @@ static void review_sandbox(const struct sandbox_spec *s, const struct use *use, 
 {
     if (use->n_tenants > 0) {
         warn_of_limits(s, diags);
+        warn_of_size(s, diags);
         warn_of_paths(s, use->n_tenants, diags);
         if (use->crowded != NULL)
             warn_of_crowd(use, s, diags);

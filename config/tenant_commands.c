@@ -1,3 +1,4 @@
+#include "diag.h"
 #include "split.h"
 #include "template.h"
 #include "tenant_build.h"
@@ -48,7 +49,13 @@ int tenant_set_shell(struct loader *l, void *target, const struct origin *at, co
 {
     struct tenant_build *b = target;
     b->shell_at = *at;
-    return set_line(l, value, &b->t.shell_line, &b->t.shell, err);
+    if (set_line(l, value, &b->t.shell_line, &b->t.shell, err) < 0)
+        return -1;
+    for (size_t i = 1; i < b->t.shell.n; i++)
+        if (strcmp(b->t.shell.items[i], "-c") == 0)
+            diag_warn(l->diags, at->file, at->line, "leave it out",
+                      "shell: Postern adds '-c' and the command line itself");
+    return 0;
 }
 
 int tenant_set_force(struct loader *l, void *target, const struct origin *at, const char *value,

@@ -1,4 +1,5 @@
 #include "decide.h"
+#include "diag.h"
 #include "env_names.h"
 #include "tenant_build.h"
 #include "text.h"
@@ -43,7 +44,6 @@ static size_t find_env(const struct str_list *list, const char *text, size_t nam
 int tenant_set_env(struct loader *l, void *target, const struct origin *at, const char *value,
                    struct err *err)
 {
-    (void)at;
     struct tenant_build *b = target;
     if (value[0] == '\0') {
         b->t.env = (struct str_list){0};
@@ -57,6 +57,9 @@ int tenant_set_env(struct loader *l, void *target, const struct origin *at, cons
         return err_set(err, 0, "'%.*s' is set by Postern itself", (int)len, value);
     if (strlen(equals + 1) > ENV_VALUE_MAX)
         return err_set(err, 0, "value is longer than %d bytes", ENV_VALUE_MAX);
+    if (text_quote_hint(equals + 1) != NULL)
+        diag_warn(l->diags, at->file, at->line, text_quote_hint(equals + 1),
+                  "env: the quotes become part of the value of %.*s", (int)len, value);
     if (find_env(&b->own_env, value, len) < b->own_env.n)
         return err_set(err, 0, "'%.*s' is set twice", (int)len, value);
     if (b->own_env.n == ENV_COUNT_MAX)

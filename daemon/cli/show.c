@@ -6,9 +6,11 @@
 #include "cleanup.h"
 #include "cli.h"
 #include "doc.h"
+#include "pool.h"
 #include "problems.h"
 #include "show_keys.h"
 #include "sources.h"
+#include "strmap.h"
 #include "style.h"
 #include "text.h"
 
@@ -213,23 +215,48 @@ static int print_document(const struct policy *policy, const struct arguments *a
 
 static const char *const name_kinds[] = {"tenants", "sandboxes", "logins"};
 
+static void print_name(json_t *list, const char *name)
+{
+    if (list != NULL)
+        doc_push_text(list, name);
+    else
+        puts(name);
+}
+
+/* Tenants may share one. */
+static int print_logins(json_t *list, const struct policy *policy)
+{
+    struct pool pool = {0};
+    struct strmap seen = {0};
+    int status = EX_OK;
+    for (size_t i = 0; i < policy->n_tenants && status == EX_OK; i++) {
+        const char *user = policy->tenants[i].user;
+        size_t first;
+        if (strmap_get(&seen, user, &first))
+            continue;
+        print_name(list, user);
+        if (strmap_put(&pool, &seen, user, i) < 0)
+            status = EX_OSERR;
+    }
+    pool_free(&pool);
+    return status;
+}
+
 static int print_names(const struct cli *cli, const struct policy *policy, const char *kind)
 {
     json_t *doc = cli->json ? doc_new("show") : NULL;
     json_t *list = cli->json ? doc_array(doc, "names") : NULL;
-    bool sandboxes = strcmp(kind, "sandboxes") == 0;
-    size_t n = sandboxes ? policy->n_sandboxes : policy->n_tenants;
-    for (size_t i = 0; i < n; i++) {
-        const char *name = policy->tenants != NULL && !sandboxes ? policy->tenants[i].name
-                                                                 : policy->sandboxes[i].name;
-        if (strcmp(kind, "logins") == 0)
-            name = policy->tenants[i].user;
-        if (cli->json)
-            doc_push_text(list, name);
-        else
-            puts(name);
-    }
-    return cli->json ? doc_print(doc) : EX_OK;
+    int status = EX_OK;
+    if (strcmp(kind, "logins") == 0)
+        status = print_logins(list, policy);
+    else if (strcmp(kind, "tenants") == 0)
+        for (size_t i = 0; i < policy->n_tenants; i++)
+            print_name(list, policy->tenants[i].name);
+    else
+        for (size_t i = 0; i < policy->n_sandboxes; i++)
+            print_name(list, policy->sandboxes[i].name);
+    int printed = cli->json ? doc_print(doc) : EX_OK;
+    return status != EX_OK ? status : printed;
 }
 
 /* What was asked for by name must be there. Returns an exit status. */

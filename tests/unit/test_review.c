@@ -438,11 +438,36 @@ static void test_shadowed(void **state)
 #define BOX(lines) GOOD "sandbox = s\n[sandbox \"s\"]\n" lines
 #define AT         "t.ini:5: warning: sandbox 's': "
 
+/* What the loader says of a single line, wherever it is inherited. */
+static void test_lines(void **state)
+{
+    (void)state;
+    policy_free(
+        fixture_load_good("[defaults]\nshell = /bin/bash -c\nenv = A=\"a b\"\nenv = B='x'\n"
+                          "env = C=it's \"fine\"\nenv = D=\"\n[tenant \"a\"]\n[tenant \"b\"]\n"
+                          "[tenant \"c\"]\nshell = /bin/bash --norc\nenv = A=a b\n"));
+    assert_problems("2: warning: shell: Postern adds '-c' and the command line itself (leave it "
+                    "out)\n"
+                    "3: warning: env: the quotes become part of the value of A (write it without "
+                    "the quotes)\n"
+                    "4: warning: env: the quotes become part of the value of B (write it without "
+                    "the quotes)\n");
+}
+
 static void test_sandboxes(void **state)
 {
     (void)state;
     static const struct policy_case cases[] = {
         {BOX(""), ""},
+        {BOX("workspace-size = 1G\n"),
+         "t.ini:6: warning: workspace-size limits nothing: the sandbox has no workspace "
+         "(workspace = exec, or connection, gives it one)\n"},
+        {BOX("workspace-size = 1G\nworkspace = exec\n"), ""},
+        {TENANT("a", "a") RUNS "sandbox = s\n" TENANT("b", "b") RUNS
+         "sandbox = t\n[sandbox \"base\"]\nworkspace-size = 1G\n[sandbox \"s\"]\nextends = base\n"
+         "[sandbox \"t\"]\nextends = base\nworkspace = none\n",
+         "t.ini:10: warning: workspace-size limits nothing: the sandbox has no workspace "
+         "(workspace = exec, or connection, gives it one)\n"},
         {BOX("time = infinity\n"), AT "time = infinity lets a command run for ever (time = 1h)\n"},
         {BOX("time = 2d\nidle-time = infinity\n"), ""},
         {BOX("tasks = infinity\n"),
@@ -711,17 +736,12 @@ static int set_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tenants),
-        cmocka_unit_test(test_users),
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_programs),
-        cmocka_unit_test(test_covered),
-        cmocka_unit_test(test_shadowed),
-        cmocka_unit_test(test_sandboxes),
-        cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_shared_workspace),
-        cmocka_unit_test(test_tests),
-        cmocka_unit_test(test_hostile_text),
+        cmocka_unit_test(test_tenants), cmocka_unit_test(test_users),
+        cmocka_unit_test(test_keys),    cmocka_unit_test(test_programs),
+        cmocka_unit_test(test_covered), cmocka_unit_test(test_shadowed),
+        cmocka_unit_test(test_lines),   cmocka_unit_test(test_sandboxes),
+        cmocka_unit_test(test_paths),   cmocka_unit_test(test_shared_workspace),
+        cmocka_unit_test(test_tests),   cmocka_unit_test(test_hostile_text),
         cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
