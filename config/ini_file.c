@@ -48,6 +48,11 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
+static bool is_quote(char c)
+{
+    return c == '"' || c == '\'';
+}
+
 static struct line trim(struct line l)
 {
     while (l.len > 0 && is_blank(l.at[0])) {
@@ -92,10 +97,6 @@ static void cut_carriage_return(struct reader *r, struct line *l)
 /* What holds for every line, comments too. */
 static bool is_clean(struct reader *r, struct line l)
 {
-    if (r->line == 1 && l.len >= 3 && memcmp(l.at, "\xef\xbb\xbf", 3) == 0) {
-        refuse(r, "save the file as plain text", "the file begins with a byte order mark");
-        return false;
-    }
     if (l.len > INI_LINE_LEN_MAX) {
         diag_add(r->diags, r->file, r->line, NULL, "line is longer than %d bytes",
                  INI_LINE_LEN_MAX);
@@ -127,7 +128,7 @@ static bool cut_comment(struct reader *r, struct line *l)
             l->len = i;
             return true;
         }
-        if (quote == '\0' && (c == '"' || c == '\''))
+        if (quote == '\0' && is_quote(c))
             quote = c;
         else if (c == quote)
             quote = '\0';
@@ -143,7 +144,8 @@ static bool is_section_type(struct line l)
     return l.len > 0;
 }
 
-/* What stands between the brackets: a type and, if there is one, a quoted name. */
+/* What stands between the brackets: a type and, if there is one, a quoted name. A problem with the
+ * quotes alone leaves a name, so that what is in the section can be judged. */
 static const char *split_header(struct line inner, struct line *type, struct line *name)
 {
     size_t n = 0;
@@ -159,21 +161,44 @@ static const char *split_header(struct line inner, struct line *type, struct lin
     if (n < inner.len && inner.at[n] == '"')
         return "a section is [type] or [type \"name\"]";
     if (rest.len < 2 || rest.at[0] != '"' ||
-        memchr(rest.at + 1, '"', rest.len - 1) != rest.at + rest.len - 1)
+        memchr(rest.at + 1, '"', rest.len - 1) != rest.at + rest.len - 1) {
+        while (rest.len > 0 && is_quote(rest.at[0]))
+            rest = (struct line){rest.at + 1, rest.len - 1};
+        while (rest.len > 0 && is_quote(rest.at[rest.len - 1]))
+            rest.len--;
+        *name = rest;
         return "the name of a section stands in double quotes";
+    }
     *name = (struct line){rest.at + 1, rest.len - 2};
     return name->len == 0 ? "the name of a section is empty" : NULL;
 }
 
-static const char *parse_header(struct line l, struct line *type, struct line *name)
+/* Whether a section could be meant, although there is a problem. */
+static bool is_readable(struct line type, struct line name)
+{
+    return is_section_type(type) && type.len <= TYPE_LEN_MAX &&
+           (name.len == 0 || memchr(name.at, '"', name.len) == NULL);
+}
+
+static const char *parse_header(struct line l, struct line *type, struct line *name,
+                                const char **hint)
 {
     const char *close = memchr(l.at, ']', l.len);
+    size_t end = close == NULL ? l.len : (size_t)(close - l.at);
+    struct line inner = {l.at + 1, end - 1};
+    if (close == NULL)
+        inner = trim(inner);
+    const char *problem = split_header(inner, type, name);
+    if (problem != NULL && name->len == 0)
+        *type = *name; /* not readable */
+    struct line rest =
+        close == NULL ? (struct line){"", 0} : trim((struct line){close + 1, l.len - end - 1});
     if (close == NULL)
         return "a section header without ']'";
-    size_t used = (size_t)(close - l.at) + 1;
-    if (trim((struct line){l.at + used, l.len - used}).len > 0)
+    if (rest.len > 0) {
+        *hint = rest.at[0] == '#' ? "a comment after it begins with ';'" : NULL;
         return "text after the section header";
-    const char *problem = split_header((struct line){l.at + 1, used - 2}, type, name);
+    }
     if (problem != NULL)
         return problem;
     return type->len > TYPE_LEN_MAX ? "section header is too long" : NULL;
@@ -184,13 +209,14 @@ static bool take_header(struct reader *r, struct line l, char *out, size_t cap)
 {
     struct line type;
     struct line name;
-    const char *problem = parse_header(l, &type, &name);
-    r->in_section = problem == NULL;
+    const char *hint = NULL;
+    const char *problem = parse_header(l, &type, &name, &hint);
+    r->in_section = is_readable(type, name);
     r->told = true;
-    if (problem != NULL) {
-        refuse(r, NULL, problem);
+    if (problem != NULL)
+        refuse(r, hint, problem);
+    if (!r->in_section)
         return false;
-    }
     (void)snprintf(r->section, sizeof r->section, "%.*s %u", (int)type.len, type.at, r->line);
     struct ini_section section = {.type = pool_strndup(r->pool, type.at, type.len),
                                   .name = pool_strndup(r->pool, name.at, name.len),
@@ -315,6 +341,17 @@ static void finish_key(struct reader *r)
         r->out_of_memory = true;
 }
 
+/* Whether it is read as if it began in the first column, for the other errors in it. */
+static bool take_indented(struct reader *r, struct line l)
+{
+    const char *equals = memchr(l.at, '=', l.len);
+    bool is_whole = l.at[0] == '[' || (l.at[0] >= 'a' && l.at[0] <= 'z' && equals != NULL &&
+                                       is_key(trim((struct line){l.at, (size_t)(equals - l.at)})));
+    refuse(r, is_whole ? "begin it in the first column" : "a line can't continue the one before it",
+           "line is indented");
+    return is_whole;
+}
+
 /* ini_reader: gives inih the next line it may see. */
 static char *feed_line(char *out, int size, void *stream)
 {
@@ -331,12 +368,9 @@ static char *feed_line(char *out, int size, void *stream)
         if (!is_clean(r, l))
             continue;
         struct line text = trim(l);
-        if (text.len == 0 || text.at[0] == ';' || text.at[0] == '#')
+        if (text.len == 0 || text.at[0] == ';' || text.at[0] == '#' ||
+            (text.at != l.at && !take_indented(r, text)))
             continue;
-        if (text.at != l.at) {
-            refuse(r, "a line can't continue the one before it", "line is indented");
-            continue;
-        }
         if (!cut_comment(r, &text))
             continue;
         text = trim(text);
@@ -373,6 +407,17 @@ int ini_file_read(struct pool *pool, const char *file, const char *data, size_t 
         diag_add(diags, file, 0, NULL, "file is longer than %d bytes", INI_FILE_SIZE_MAX);
         return 0;
     }
+    bool marked = len >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0;
+    if (marked)
+        diag_add(diags, file, 1, "save the file as plain text",
+                 "the file begins with a byte order mark");
+    if (len >= 2 && (memcmp(data, "\xff\xfe", 2) == 0 || memcmp(data, "\xfe\xff", 2) == 0)) {
+        diag_add(diags, file, 1, "save the file as plain text, in ASCII or UTF-8",
+                 "the file is in UTF-16");
+        return 0;
+    }
+    data += marked ? 3 : 0;
+    len -= marked ? 3 : 0;
     struct reader r = {
         .pool = pool, .file = file, .doc = doc, .diags = diags, .data = data, .len = len};
     int rc = ini_parse_stream(feed_line, &r, on_value, &r);

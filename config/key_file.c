@@ -193,6 +193,17 @@ int key_file_parse(struct pool *pool, const struct policy_host *host, const char
     struct key_file grown = {0};
     struct pool growing = {0};
     *out = (struct key_file){0};
+    if (holds(data, len, "---- BEGIN SSH2 PUBLIC KEY")) {
+        diag_add(diags, file, 1, "convert it: ssh-keygen -i -f FILE",
+                 "this key is in the format of RFC 4716, not of OpenSSH");
+        return 0;
+    }
+    if (len >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0) {
+        diag_add(diags, file, 1, "save the file as plain text",
+                 "the file begins with a byte order mark");
+        data += 3;
+        len -= 3;
+    }
     if (key_text_is_private(data, len)) {
         diag_add(diags, file, 1, NULL, "this is a private key: the public one (.pub) belongs here");
         return 0;

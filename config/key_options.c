@@ -245,6 +245,8 @@ static int refuse(struct key_cursor *c, const char *word, size_t len, struct err
         suggest_try(&guess, options[i].name);
     key_types_suggest(&guess);
     (void)suggest_hint(&guess, c->hint, sizeof c->hint);
+    if (c->hint[0] == '\0')
+        (void)snprintf(c->hint, sizeof c->hint, "a line is: [options] type key [comment]");
     return err_set(err, 0, "'%s' is neither a known option nor a known key type", shown);
 }
 

@@ -26,7 +26,7 @@ static int copy(struct loader *l, const char *value, char **to, struct err *err)
 static int copy_text(struct loader *l, const char *value, char **to, struct err *err)
 {
     char shown[96];
-    if (text_quote_hint(value) != NULL)
+    if (text_value_hint(value) != NULL)
         return err_set(err, 0, "'%s' would be compared with its quotes",
                        text_escape_str(shown, sizeof shown, value));
     return copy(l, value, to, err);
@@ -110,7 +110,7 @@ static int set_key_file(struct loader *l, void *target, const struct origin *at,
     cleanup_free char *data = NULL;
     size_t len = 0;
     char shown[160];
-    if (text_quote_hint(value) != NULL)
+    if (text_value_hint(value) != NULL)
         return err_set(err, 0, "'%s' is not the name of a file",
                        text_escape_str(shown, sizeof shown, value));
     const char *path = loader_path(l, at, value);
@@ -263,8 +263,9 @@ static void check_test(struct loader *l, const struct test_build *b)
     const char *problem = NULL;
     size_t at;
     if (!b->has_user)
-        problem = "needs 'user'";
-    else if (!b->has_expect)
+        diag_add(l->diags, test->origin.file, test->origin.line, NULL, "test \"%s\" needs 'user'",
+                 test->name);
+    if (!b->has_expect)
         problem = "needs 'expect = allowed' or 'expect = denied'";
     else if (test->expect_allowed && test->reason != NULL)
         problem = "has a 'reason', which goes with 'expect = denied'";

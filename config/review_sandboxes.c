@@ -147,7 +147,8 @@ static void warn_of_size(const struct sandbox_spec *s, struct diags *diags)
     static const char text[] = "workspace-size limits nothing: the sandbox has no workspace";
     struct origin at = sandbox_place(s, "workspace-size", 0);
     bool is_set = at.line != s->line || strcmp(at.file, s->file) != 0;
-    if (!is_set || s->workspace != WORKSPACE_NONE)
+    /* Without one, `show` prints the default of those that have one. */
+    if (!is_set || s->workspace != WORKSPACE_NONE || s->workspace_size == 1ULL << 30)
         return;
     for (size_t i = 0; i < diags->n; i++)
         if (diags->items[i].line == at.line && strcmp(diags->items[i].text, text) == 0 &&

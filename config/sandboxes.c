@@ -220,6 +220,8 @@ static int set_seccomp(struct loader *l, void *target, const struct origin *at, 
                        struct err *err)
 {
     struct sandbox_build *b = target;
+    if (text_has_hash(value))
+        return value_name(value, err);
     b->profile = pool_strdup(&l->scratch, value);
     b->profile_at = *at;
     return b->profile == NULL ? err_no_memory(err) : 0;
@@ -331,6 +333,7 @@ static int build_sandbox(struct loader *l, const struct section_set *set,
     size_t profile = 0;
     if (strmap_get(&profiles->set.names, b->profile, &profile)) {
         b->spec.seccomp = profiles_spec(profiles, profile);
+        b->spec.faulty |= profiles_faulty(profiles, profile);
     } else {
         b->spec.faulty = true;
         if (profiles->set.n > 0) /* no profile at all was said already */

@@ -215,9 +215,13 @@ static bool apply_entry(struct loader *l, const struct schema_key *key, void *ta
     if (key->kind == KEY_LATER)
         err_set(&err, 0, "'%s' is part of the language but not carried out by this version",
                 key->name);
-    else if (set_key(l, key, target, at, value, &err) == 0)
+    else if (set_key(l, key, target, at, value, &err) == 0) {
+        if (text_has_hash(value))
+            diag_warn(l->diags, at->file, at->line, "write ';' for one",
+                      "%s: '#' begins no comment here: it is part of the value", key->name);
         return true;
-    loader_complain(l, at, key->quotable ? NULL : text_quote_hint(value), &err);
+    }
+    loader_complain(l, at, key->quotable ? NULL : text_value_hint(value), &err);
     return false;
 }
 

@@ -9,25 +9,25 @@ int schema_size(const struct schema_key *key, const char *value, void *field, st
                          : value_size(value, key->min, key->max, field, err);
 }
 
-static int check_time(const struct schema_key *key, uint64_t ms, struct err *err)
+static int take_time(const struct schema_key *key, uint64_t ms, void *field, struct err *err)
 {
-    if (key->max == 0 || ms <= key->max || ms == SPEC_INFINITY)
+    if (key->max == 0 || ms <= key->max || ms == SPEC_INFINITY) {
+        *(uint64_t *)field = ms;
         return 0;
+    }
     return err_set(err, 0, "'%s' is at most %uh", key->name, (unsigned)(key->max / 3600000));
 }
 
 int schema_time(const struct schema_key *key, const char *value, void *field, struct err *err)
 {
-    if (value_time(value, key->infinite, field, err) < 0)
-        return -1;
-    return check_time(key, *(uint64_t *)field, err);
+    uint64_t ms = 0;
+    return value_time(value, key->infinite, &ms, err) < 0 ? -1 : take_time(key, ms, field, err);
 }
 
 int schema_wait(const struct schema_key *key, const char *value, void *field, struct err *err)
 {
-    if (value_wait(value, field, err) < 0)
-        return -1;
-    return check_time(key, *(uint64_t *)field, err);
+    uint64_t ms = 0;
+    return value_wait(value, &ms, err) < 0 ? -1 : take_time(key, ms, field, err);
 }
 
 int schema_share(const struct schema_key *key, const char *value, void *field, struct err *err)

@@ -1,7 +1,8 @@
 /*
  * schema_fields.h - keys whose values are one scalar: how schema_key.parse reads them into a field.
  *
- * They use the key's `min`, `max`, `infinite` and `choices`. All return 0, or -1 with err.
+ * They use the key's `min`, `max`, `infinite` and `choices`. All return 0, or -1 with err and the
+ * field as it was.
  */
 #ifndef POSTERN_CONFIG_SCHEMA_FIELDS_H
 #define POSTERN_CONFIG_SCHEMA_FIELDS_H

@@ -47,7 +47,7 @@ void section_set_complain(struct loader *l, const struct section_set *set, const
         suggest_try(&guess, set->nodes[i].section->name);
     char hint[80];
     char shown[64];
-    const char *quotes = text_quote_hint(name);
+    const char *quotes = text_value_hint(name);
     (void)suggest_hint(&guess, hint, sizeof hint);
     if (hint[0] == '\0' && value_name(name, NULL) == 0)
         (void)snprintf(hint, sizeof hint, "define it: [%s \"%s\"]", set->type, name);

@@ -21,6 +21,7 @@ struct call_profile {
     struct answer *effective; /* with what it inherits */
     const struct profiles *all;
     struct seccomp_spec spec;
+    bool faulty;
 };
 
 /*
@@ -213,6 +214,7 @@ static int build_profile(struct loader *l, struct profiles *all, size_t i)
 {
     const struct section_node *node = &all->set.nodes[i];
     struct call_profile *p = &all->items[i];
+    size_t before = l->diags->n;
     p->all = all;
     p->own = pool_alloc(&l->scratch, CALLS_MAX * sizeof *p->own);
     p->effective = pool_alloc(&l->scratch, CALLS_MAX * sizeof *p->effective);
@@ -225,6 +227,8 @@ static int build_profile(struct loader *l, struct profiles *all, size_t i)
         if (p->own[nr].set)
             p->effective[nr] = p->own[nr];
     require_calls(l, p, node->section);
+    p->faulty = l->diags->n > before || all->groups_faulty ||
+                (node->parent != NO_PARENT && all->items[node->parent].faulty);
     return make_rules(l, p, node->section);
 }
 
@@ -245,10 +249,12 @@ static int build_groups(struct loader *l, struct profiles *all)
 int profiles_build(struct loader *l, struct profiles *out)
 {
     *out = (struct profiles){0};
+    size_t before = l->diags->n;
     out->known = pool_alloc(&l->scratch, CALLS_MAX * sizeof *out->known);
     if (out->known == NULL || section_set_build(l, "group", &out->groups_set) < 0 ||
         section_set_build(l, "seccomp", &out->set) < 0 || build_groups(l, out) < 0)
         return -1;
+    out->groups_faulty = l->diags->n > before;
     out->items = pool_alloc(&l->scratch, (out->set.n + 1) * sizeof *out->items);
     if (out->items == NULL)
         return -1;
@@ -256,6 +262,11 @@ int profiles_build(struct loader *l, struct profiles *out)
         if (build_profile(l, out, out->set.order[i]) < 0)
             return -1;
     return 0;
+}
+
+bool profiles_faulty(const struct profiles *profiles, size_t i)
+{
+    return profiles->items[i].faulty;
 }
 
 struct seccomp_spec profiles_spec(const struct profiles *profiles, size_t i)

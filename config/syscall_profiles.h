@@ -21,10 +21,14 @@ struct profiles {
     struct str_list call_names; /* every name of every group, for suggestions */
     bool *known;                /* by number: some group names it */
     struct call_profile *items; /* parallel to set.nodes */
+    bool groups_faulty;         /* some of what groups should hold was refused */
 };
 
 /* Resolves all profiles. Returns 0, or -1 if memory ran out. */
 int profiles_build(struct loader *l, struct profiles *out);
+
+/* Whether something of set.nodes[i] was refused, so that its rules aren't what was meant. */
+bool profiles_faulty(const struct profiles *profiles, size_t i);
 
 /* The resolved profile of set.nodes[i]; its memory belongs to the policy. */
 struct seccomp_spec profiles_spec(const struct profiles *profiles, size_t i);

@@ -16,6 +16,18 @@ struct key_files {
     struct strmap paths;
 };
 
+/* What could have been meant by a path where nothing is. */
+static const char *path_hint(const char *path)
+{
+    if (strstr(path, "/~") != NULL || path[0] == '~')
+        return "'~' stands for itself: write the whole path";
+    if (strstr(path, "ssh-") != NULL && strstr(path, " AAAA") != NULL)
+        return "name a file that holds the key";
+    if (strpbrk(path, ", ") != NULL)
+        return "repeat 'keys =' for each file";
+    return "put the tenant's public keys there, one on each line";
+}
+
 static int read_keys(struct loader *l, const struct key_ref *ref, struct key_file *out)
 {
     struct err err = {0};
@@ -25,9 +37,8 @@ static int read_keys(struct loader *l, const struct key_ref *ref, struct key_fil
                            l->policy->server.policy_owner, &data, &len, &err) < 0) {
         char shown[160];
         (void)err_wrap(&err, "keys: '%s'", text_escape_str(shown, sizeof shown, ref->path));
-        const char *remedy = "put the tenant's public keys there, one on each line";
-        loader_complain(l, &ref->origin, err.num == ENOENT ? remedy : loader_owner_hint(&err),
-                        &err);
+        loader_complain(l, &ref->origin,
+                        err.num == ENOENT ? path_hint(ref->path) : loader_owner_hint(&err), &err);
         return 0;
     }
     const char *file = loader_intern_file(l, ref->path);

@@ -75,7 +75,7 @@ static int set_keys(struct loader *l, void *target, const struct origin *at, con
         return 0;
     }
     char shown[96];
-    if (text_quote_hint(value) != NULL)
+    if (text_value_hint(value) != NULL)
         return err_set(err, 0, "'%s' is not the name of a file",
                        text_escape_str(shown, sizeof shown, value));
     if (b->n_key_refs == KEY_FILES_MAX)
@@ -109,6 +109,8 @@ static int set_sandbox(struct loader *l, void *target, const struct origin *at, 
                        struct err *err)
 {
     struct tenant_build *b = target;
+    if (text_has_hash(value))
+        return value_name(value, err);
     b->sandbox = pool_strdup(&l->scratch, value);
     b->sandbox_at = *at;
     return b->sandbox == NULL ? err_no_memory(err) : 0;

@@ -41,6 +41,27 @@ const char *text_quote_hint(const char *value)
     return quoted ? "write it without the quotes" : NULL;
 }
 
+bool text_has_hash(const char *value)
+{
+    char quote = '\0';
+    for (const char *c = value; *c != '\0'; c++) {
+        if (*c == '#' && c > value && quote == '\0' && (c[-1] == ' ' || c[-1] == '\t'))
+            return true;
+        if (quote == '\0' && (*c == '"' || *c == '\''))
+            quote = *c;
+        else if (*c == quote)
+            quote = '\0';
+    }
+    return false;
+}
+
+const char *text_value_hint(const char *value)
+{
+    if (text_has_hash(value))
+        return "a comment after a value begins with ';'";
+    return text_quote_hint(value);
+}
+
 const char *text_next_word(const char **s, size_t *len)
 {
     const char *word = *s + strspn(*s, " \t");

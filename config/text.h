@@ -17,6 +17,11 @@ const char *text_escape_str(char *buf, size_t cap, const char *s);
 /* What to say of a value that was put in quotes where they mean nothing; NULL if it wasn't. */
 const char *text_quote_hint(const char *value);
 
+/* Whether something in it looks like a comment, and is none. */
+bool text_has_hash(const char *value);
+/* What to say of a value that is wrong: quotes or such a comment may be why; or NULL. */
+const char *text_value_hint(const char *value);
+
 /* The next word of a blank-separated list, and *s moved behind it; NULL at the end. */
 const char *text_next_word(const char **s, size_t *len);
 

@@ -49,10 +49,12 @@ static int read_uint(const char *s, uint64_t min, uint64_t max, const char *othe
     for (const char *c = s; c == s || *c != '\0'; c++)
         if (!is_digit(*c))
             return err_set(err, 0, "'%s' is not a whole number%s", SHOWN(shown, s), other);
-    const char *end = digits(s, out);
-    if (end == NULL || *out < min || *out > max)
+    uint64_t value = 0;
+    const char *end = digits(s, &value);
+    if (end == NULL || value < min || value > max)
         return err_set(err, 0, "'%s' is out of range (%" PRIu64 " to %" PRIu64 ")", SHOWN(shown, s),
                        min, max);
+    *out = value;
     return 0;
 }
 
@@ -104,9 +106,10 @@ static int read_size(const char *s, uint64_t min, uint64_t max, const char *othe
     if (unit == NULL)
         return err_set(err, 0, "'%s' is not a size such as 512K, 64M or 2G%s", SHOWN(shown, s),
                        other);
-    if (multiply(value, factor, out) < 0 || *out < min || *out > max)
+    if (multiply(value, factor, &value) < 0 || value < min || value > max)
         return err_set(err, 0, "'%s' is out of range (%" PRIu64 " to %" PRIu64 " bytes)",
                        SHOWN(shown, s), min, max);
+    *out = value;
     return 0;
 }
 
@@ -130,12 +133,14 @@ int value_share(const char *s, uint64_t *percent, struct err *err)
         *percent = SPEC_INFINITY;
         return 0;
     }
-    const char *end = digits(s, percent);
+    uint64_t value = 0;
+    const char *end = digits(s, &value);
     if (end == NULL || strcmp(end, "%") != 0)
         return err_set(err, 0, "'%s' is not a share of CPU such as 50%% or 200%%" OR_INFINITY,
                        SHOWN(shown, s));
-    if (*percent < 1 || *percent > SHARE_MAX)
+    if (value < 1 || value > SHARE_MAX)
         return err_set(err, 0, "'%s' is out of range (1%% to %d%%)", SHOWN(shown, s), SHARE_MAX);
+    *percent = value;
     return 0;
 }
 
@@ -226,7 +231,7 @@ int value_choice(const char *s, const char *const *words, size_t n, size_t *inde
         (void)snprintf(list + used, sizeof list - used, "%s%s", i == 0 ? "" : ", ", words[i]);
         suggest_try(&guess, words[i]);
     }
-    bool hinted = text_quote_hint(s) == NULL && suggest_hint(&guess, hint, sizeof hint)[0] != '\0';
+    bool hinted = text_value_hint(s) == NULL && suggest_hint(&guess, hint, sizeof hint)[0] != '\0';
     return err_set(err, 0, "'%s' is not one of: %s%s%s%s", SHOWN(shown, s), list,
                    hinted ? " (" : "", hinted ? hint : "", hinted ? ")" : "");
 }
@@ -248,8 +253,9 @@ static int read_time(const char *s, const char *other, uint64_t *ms, struct err 
                        other);
     /* A thousand years of milliseconds leaves room for adding a clock reading. */
     const uint64_t max = 1000ULL * 366 * DAY_MS;
-    if (value == 0 || multiply(value, factor, ms) < 0 || *ms > max)
+    if (value == 0 || multiply(value, factor, &value) < 0 || value > max)
         return err_set(err, 0, "'%s' is out of range", SHOWN(shown, s));
+    *ms = value;
     return 0;
 }
 

@@ -136,8 +136,9 @@ static int build_namespace(void *arg, struct err *err)
 
 static int prepare_all(struct sandbox_template *tpl, struct err *err)
 {
-    if (profile_compile(&tpl->spec->seccomp, &tpl->filter, &tpl->filter_len, err) < 0 ||
-        workspace_prepare(tpl, err) < 0)
+    if (profile_compile(&tpl->spec->seccomp, &tpl->filter, &tpl->filter_len, err) < 0)
+        return err_blame(err, "seccomp", 0);
+    if (workspace_prepare(tpl, err) < 0)
         return -1;
     return mntns_make(build_namespace, (void *)tpl->spec, &tpl->mnt_ns, err);
 }

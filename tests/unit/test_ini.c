@@ -106,6 +106,7 @@ static void test_accepted(void **state)
 }
 
 #define HINT_INDENT " (a line can't continue the one before it)"
+#define HINT_COLUMN " (begin it in the first column)"
 
 static void test_refused(void **state)
 {
@@ -117,28 +118,49 @@ static void test_refused(void **state)
         const char *doc; /* what is left */
     } cases[] = {
         /* inih takes these for more of the previous key. */
-        {"[s]\nk = v\n  deny = x\n", 0, "f.ini:3: error: line is indented" HINT_INDENT,
+        {"[s]\nk = v\n  deny\n", 0, "f.ini:3: error: line is indented" HINT_INDENT,
          "[s:@1](k=v@2)"},
-        {"[s]\nk = v\n\t[b]\n", 0, "f.ini:3: error: line is indented" HINT_INDENT, "[s:@1](k=v@2)"},
-        {" [s]\n", 0, "f.ini:1: error: line is indented" HINT_INDENT, ""},
+        {"[s]\nk = v\n  --deny=x\n", 0, "f.ini:3: error: line is indented" HINT_INDENT,
+         "[s:@1](k=v@2)"},
+        /* What follows is read as it was meant, for its other errors: there are more of them than
+         * one in most files that have one. */
+        {"[s]\nk = v\n  deny = x\n", 0, "f.ini:3: error: line is indented" HINT_COLUMN,
+         "[s:@1](k=v@2)(deny=x@3)"},
+        {"[s]\nk = v\n\t[b]\n", 0, "f.ini:3: error: line is indented" HINT_COLUMN,
+         "[s:@1](k=v@2)[b:@3]"},
+        {" [s]\n", 0, "f.ini:1: error: line is indented" HINT_COLUMN, "[s:@1]"},
         /* inih gives these keys to the section before. */
         {"[s]\nk = v\n[a\ndeny = x\n", 0, "f.ini:3: error: a section header without ']'",
-         "[s:@1](k=v@2)"},
-        {"[s]\n[a] junk\ndeny = x\n", 0, "f.ini:2: error: text after the section header", "[s:@1]"},
-        {"[a]]\n", 0, "f.ini:1: error: text after the section header", ""},
-        {"[a]k=v\n", 0, "f.ini:1: error: text after the section header", ""},
+         "[s:@1](k=v@2)[a:@3](deny=x@4)"},
+        {"[s]\n[a \"x\"\ndeny = x\n", 0, "f.ini:2: error: a section header without ']'",
+         "[s:@1][a:x@2](deny=x@3)"},
+        {"[s]\n[a \ndeny = x\n", 0, "f.ini:2: error: a section header without ']'",
+         "[s:@1][a:@2](deny=x@3)"},
+        {"[s]\n[a !\ndeny = x\n", 0, "f.ini:2: error: a section header without ']'",
+         "[s:@1][a:!@2](deny=x@3)"},
+        {"[s]\n[!\ndeny = x\n", 0, "f.ini:2: error: a section header without ']'", "[s:@1]"},
+        {"[s]\n[a] junk\ndeny = x\n", 0, "f.ini:2: error: text after the section header",
+         "[s:@1][a:@2](deny=x@3)"},
+        {"[a] # x\n", 0,
+         "f.ini:1: error: text after the section header (a comment after it begins with ';')",
+         "[a:@1]"},
+        {"[a]]\n", 0, "f.ini:1: error: text after the section header", "[a:@1]"},
+        {"[a]k=v\n", 0, "f.ini:1: error: text after the section header", "[a:@1]"},
         {"[]\n", 0, "f.ini:1: error: a section is [type] or [type \"name\"]", ""},
         {"[\"x\"]\n", 0, "f.ini:1: error: a section is [type] or [type \"name\"]", ""},
         {"[A]\n", 0, "f.ini:1: error: a section is [type] or [type \"name\"]", ""},
         {"[a\"x\"]\n", 0, "f.ini:1: error: a section is [type] or [type \"name\"]", ""},
         {"[a ]\n", 0, "f.ini:1: error: blank before ']'", ""},
-        {"[a x]\n", 0, "f.ini:1: error: the name of a section stands in double quotes", ""},
-        {"[a \"x]\n", 0, "f.ini:1: error: the name of a section stands in double quotes", ""},
+        {"[a x]\n", 0, "f.ini:1: error: the name of a section stands in double quotes", "[a:x@1]"},
+        {"[a 'x']\n", 0, "f.ini:1: error: the name of a section stands in double quotes",
+         "[a:x@1]"},
+        {"[a \"x]\n", 0, "f.ini:1: error: the name of a section stands in double quotes",
+         "[a:x@1]"},
         {"[a \"\"]\n", 0, "f.ini:1: error: the name of a section is empty", ""},
         {"[a \"x\" \"y\"]\n", 0, "f.ini:1: error: the name of a section stands in double quotes",
          ""},
         {"[a \"]\n", 0, "f.ini:1: error: the name of a section stands in double quotes", ""},
-        {"[a \"x]y\"]\n", 0, "f.ini:1: error: text after the section header", ""},
+        {"[a \"x]y\"]\n", 0, "f.ini:1: error: text after the section header", "[a:x@1]"},
         {"[aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\n", 0,
          "f.ini:1: error: section header is too long", ""},
         /* inih ends the value, or the file, at a NUL. */
@@ -157,6 +179,12 @@ static void test_refused(void **state)
          "[s:@2]"},
         {"\xef\xbb\xbf[s]\n", 0,
          "f.ini:1: error: the file begins with a byte order mark (save the file as plain text)",
+         "[s:@1]"},
+        {"\xff\xfe[\0s\0]\0\n\0", 10,
+         "f.ini:1: error: the file is in UTF-16 (save the file as plain text, in ASCII or UTF-8)",
+         ""},
+        {"\xfe\xff\0[\0s\0]\0\n", 10,
+         "f.ini:1: error: the file is in UTF-16 (save the file as plain text, in ASCII or UTF-8)",
          ""},
         /* inih cuts quoted values too. */
         {"[s]\nk = \"a ; b\"\n", 0,
@@ -281,8 +309,8 @@ static void test_all_errors_in_one_run(void **state)
         static const unsigned lines[] = {1, 2, 4, 5, 7};
         assert_int_equal(r.diags.items[i].line, lines[i]);
     }
-    assert_int_equal(r.doc.n, 1);
-    assert_int_equal(r.doc.sections[0].n_entries, 1);
+    assert_int_equal(r.doc.n, 3);
+    assert_int_equal(r.doc.sections[1].n_entries, 2);
     done(&r);
 }
 

@@ -393,9 +393,9 @@ static void test_hints(void **state)
         {"verify-required", "it is for security keys, which are not supported by this version"},
         {"form=\"::1\"", "did you mean 'from'?"},
         {"restrct", "did you mean 'restrict'?"},
-        {"expiry=\"20300101\"", ""},
+        {"expiry=\"20300101\"", "a line is: [options] type key [comment]"},
         {"ssh-ed25519x", "did you mean 'ssh-ed25519'?"},
-        {"zzz", ""},
+        {"zzz", "a line is: [options] type key [comment]"},
         {"expiry-time=\"tomorrow\"", "write YYYYMMDD or YYYYMMDDHHMM[SS], and Z behind it for UTC"},
         {"from=\"!::1\"", "name who may come, e.g. 0.0.0.0/0 and ::/0 for everybody else"},
         {"principals=\"a\"",
@@ -571,6 +571,39 @@ static void test_private_keys(void **state)
     }
 }
 
+/* What other programs write: said once, and the rest is read where that can be. */
+static void test_other_formats(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *problem;
+        size_t n;
+    } cases[] = {
+        {"---- BEGIN SSH2 PUBLIC KEY ----\nComment: x\nAAAA\n---- END SSH2 PUBLIC KEY ----\n",
+         "keys:1: error: this key is in the format of RFC 4716, not of OpenSSH (convert it: "
+         "ssh-keygen -i -f FILE)",
+         0},
+        {"\xef\xbb\xbf" KEY_A " a\n",
+         "keys:1: error: the file begins with a byte order mark (save the file as plain text)", 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct pool pool = {0};
+        struct key_file file;
+        struct diags diags = {0};
+        char line[256] = "";
+        assert_int_equal(key_file_parse(&pool, &fixture_host, "keys", cases[i].text,
+                                        strlen(cases[i].text), &file, &diags),
+                         0);
+        assert_int_equal(diags.n, 1);
+        diag_format(&diags.items[0], line, sizeof line);
+        assert_string_equal(line, cases[i].problem);
+        assert_int_equal(file.n, cases[i].n);
+        diags_free(&diags);
+        pool_free(&pool);
+    }
+}
+
 /* An option can't be closed, and another one opened, by what stands in its value. */
 static void test_values_stay_values(void **state)
 {
@@ -677,6 +710,7 @@ int main(void)
         cmocka_unit_test(test_offers),        cmocka_unit_test(test_blobs),
         cmocka_unit_test(test_base64),        cmocka_unit_test(test_files),
         cmocka_unit_test(test_bounds),        cmocka_unit_test(test_private_keys),
+        cmocka_unit_test(test_other_formats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,21 @@ static void test_errors(void **state)
         const char *problems;
     } cases[] = {
         /* sections and keys */
+        /* What follows from an error is none of its own. */
+        {"[tenant \"a\"]\nsandbox = s # x\nmemory-total = 1G # x\n[seccomp \"p\"]\nallow = "
+         "raed @basic\n[sandbox \"s\"]\nseccomp = p\n",
+         "2: error: 's # x' is not a name: 1 to 32 letters, digits, '.', '_' or '-', beginning "
+         "with a letter or digit (a comment after a value begins with ';')\n"
+         "3: error: '1G # x' is not a size such as 512K, 64M or 2G, nor 'infinity' (a comment "
+         "after a value begins with ';')\n"
+         "5: error: there is no system call 'raed' (did you mean 'read'?)\n"},
+        {"[tenant \"a\"]\nkeys = keys/a, keys/b\nkeys = ~/k\nkeys = ssh-ed25519 AAAA\n",
+         "2: error: keys: '/p/policy.d/keys/a, keys/b': can't be opened: No such file or directory "
+         "(repeat 'keys =' for each file)\n"
+         "3: error: keys: '/p/policy.d/~/k': can't be opened: No such file or directory ('~' "
+         "stands for itself: write the whole path)\n"
+         "4: error: keys: '/p/policy.d/ssh-ed25519 AAAA': can't be opened: No such file or "
+         "directory (name a file that holds the key)\n"},
         {"[tennant \"a\"]\n", "1: error: unknown section [tennant] (did you mean 'tenant'?)\n"},
         {"[zzz]\n", "1: error: unknown section [zzz]\n"},
         {"[tenant]\n", "1: error: [tenant] needs a name: [tenant \"name\"]\n"},
@@ -80,7 +95,7 @@ static void test_errors(void **state)
         {"[tenant \"a\"]\nkeys = keys/bad\n",
          "/p/policy.d/keys/bad:1: error: the key is not valid base64\n"
          "/p/policy.d/keys/bad:2: error: 'nonsense' is neither a known option nor a known key "
-         "type\n"},
+         "type (a line is: [options] type key [comment])\n"},
         {"[tenant \"a\"]\nkeys = keys/a\nkeys = keys/a\n",
          "/p/policy.d/keys/a:1: error: tenant 'a' has this key twice: two of its 'keys =' name "
          "this "
@@ -360,15 +375,15 @@ static void test_all_errors_at_once(void **state)
     (void)state;
     fixture_reset();
     fixture_add_text("/p/postern.ini", "[server]\nseccomp-dir = /s\nlogin-grace = x\n");
-    fixture_add_text("/p/policy.d/a.ini", "[tenant \"a\"]\nzz = 1\n [b]\nsandbox = no\n");
+    fixture_add_text("/p/policy.d/a.ini", "[tenant \"a\"]\nzz = 1\n sandbox = no\n");
     fixture_add_text("/p/policy.d/b.ini", "[tenant \"a\"]\nkeys = none\n");
     fixture_add_text("/p/policy.d/skipped.txt", "nonsense");
     assert_null(fixture_load());
     assert_string_equal(
         fixture_problems,
         "/p/policy.d/a.ini:2: error: unknown key 'zz' in [tenant]\n"
-        "/p/policy.d/a.ini:3: error: line is indented (a line can't continue the one before it)\n"
-        "/p/policy.d/a.ini:4: error: sandbox: there is no sandbox 'no' (define it: [sandbox "
+        "/p/policy.d/a.ini:3: error: line is indented (begin it in the first column)\n"
+        "/p/policy.d/a.ini:3: error: sandbox: there is no sandbox 'no' (define it: [sandbox "
         "\"no\"])\n"
         "/p/policy.d/b.ini:1: error: tenant 'a' is defined twice (first at /p/policy.d/a.ini:1)\n"
         "/p/postern.ini:3: error: 'x' is not a time such as 30s, 15m, 1h or 2d\n");

@@ -111,7 +111,8 @@ static void test_errors(void **state)
         {BASE "[test \"x\"]\n",
          "4: error: test 'x' is defined twice (first at /p/policy.d/t.ini:1)\n"},
         {BASE "extends = y\n", "4: error: unknown key 'extends' in [test]\n"},
-        {"[test \"x\"]\n", "1: error: test \"x\" needs 'user'\n"},
+        {"[test \"x\"]\n", "1: error: test \"x\" needs 'user'\n1: error: test \"x\" "
+                           "needs 'expect = allowed' or 'expect = denied'\n"},
         {"[test \"x\"]\nuser = a\n",
          "1: error: test \"x\" needs 'expect = allowed' or 'expect = denied'\n"},
         {"[test \"x\"]\nuser = a\nexpect = deneid\n",

@@ -442,16 +442,20 @@ static void test_shadowed(void **state)
 static void test_lines(void **state)
 {
     (void)state;
-    policy_free(
-        fixture_load_good("[defaults]\nshell = /bin/bash -c\nenv = A=\"a b\"\nenv = B='x'\n"
-                          "env = C=it's \"fine\"\nenv = D=\"\n[tenant \"a\"]\n[tenant \"b\"]\n"
-                          "[tenant \"c\"]\nshell = /bin/bash --norc\nenv = A=a b\n"));
+    policy_free(fixture_load_good("[defaults]\nshell = /bin/bash -c\nenv = A=\"a b\"\nenv = B='x'\n"
+                                  "env = C=it's \"fine\"\nenv = D=\"\nenv = E='a #b'\nenv = "
+                                  "F=a#b\nenv = G=a #b\n[tenant \"a\"]\n[tenant \"b\"]\n"
+                                  "[tenant \"c\"]\nshell = /bin/bash --norc\nenv = A=a b\n"));
     assert_problems("2: warning: shell: Postern adds '-c' and the command line itself (leave it "
                     "out)\n"
                     "3: warning: env: the quotes become part of the value of A (write it without "
                     "the quotes)\n"
                     "4: warning: env: the quotes become part of the value of B (write it without "
-                    "the quotes)\n");
+                    "the quotes)\n"
+                    "7: warning: env: the quotes become part of the value of E (write it without "
+                    "the quotes)\n"
+                    "9: warning: env: '#' begins no comment here: it is part of the value (write "
+                    "';' for one)\n");
 }
 
 static void test_sandboxes(void **state)
@@ -459,12 +463,13 @@ static void test_sandboxes(void **state)
     (void)state;
     static const struct policy_case cases[] = {
         {BOX(""), ""},
-        {BOX("workspace-size = 1G\n"),
+        {BOX("workspace-size = 2G\n"),
          "t.ini:6: warning: workspace-size limits nothing: the sandbox has no workspace "
          "(workspace = exec, or connection, gives it one)\n"},
-        {BOX("workspace-size = 1G\nworkspace = exec\n"), ""},
+        {BOX("workspace-size = 2G\nworkspace = exec\n"), ""},
+        {BOX("workspace-size = 1G\n"), ""},
         {TENANT("a", "a") RUNS "sandbox = s\n" TENANT("b", "b") RUNS
-         "sandbox = t\n[sandbox \"base\"]\nworkspace-size = 1G\n[sandbox \"s\"]\nextends = base\n"
+         "sandbox = t\n[sandbox \"base\"]\nworkspace-size = 2G\n[sandbox \"s\"]\nextends = base\n"
          "[sandbox \"t\"]\nextends = base\nworkspace = none\n",
          "t.ini:10: warning: workspace-size limits nothing: the sandbox has no workspace "
          "(workspace = exec, or connection, gives it one)\n"},

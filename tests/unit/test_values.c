@@ -92,7 +92,12 @@ static void test_sizes(void **state)
     }
     uint64_t bytes = 0;
     struct err err = {0};
+    bytes = 7; /* what is refused changes nothing */
+    assert_int_equal(value_share("2", &bytes, NULL), -1);
+    assert_int_equal(value_uint("9", 1, 8, &bytes, NULL), -1);
+    assert_int_equal(value_time("9999999d", false, &bytes, NULL), -1);
     assert_int_equal(value_size("3K", 4096, 8192, &bytes, &err), -1);
+    assert_int_equal(bytes, 7);
     assert_string_equal(err.text, "'3K' is out of range (4096 to 8192 bytes)");
 }
 
