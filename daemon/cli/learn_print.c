@@ -69,6 +69,8 @@ static void print_group_use(const struct learn_report *r, const struct learn_wor
         if (nr >= SEEN_CALLS_MAX || !lesson->needed[nr])
             continue;
         used++;
+        if (lesson->seen->calls[nr].count == 0)
+            continue;
         size_t at = n < NAMES_MAX ? n++ : NAMES_MAX;
         for (; at > 0 && lesson->seen->calls[top[at - 1]].count < lesson->seen->calls[nr].count;
              at--)

@@ -11,7 +11,8 @@ import time
 
 from harness import PATIENCE, POSTERN, PosternTest, clean_env, main, run, status_of, wait_until
 
-UID = 1879050777
+UID = 1700000000 + os.getpid()  # nobody else's
+HOST_FILE = f"/tmp/postern-learn-e2e.{os.getpid()}"
 
 TENANT = """
 [tenant "acme"]
@@ -226,16 +227,16 @@ class Learn(PosternTest):
         self.write("real/file", "x")
         self.write("closed/file", "x", mode=0o600)
         line = (f"cat {self.path('real/no')} {self.path('closed/file')}; "
-                f"cat {self.path('real/file')}; cat /tmp/postern-learn-e2e; touch /usr/mine")
-        with open("/tmp/postern-learn-e2e", "w", encoding="utf-8") as f:
+                f"cat {self.path('real/file')}; cat {HOST_FILE}; touch /usr/mine")
+        with open(HOST_FILE, "w", encoding="utf-8") as f:
             f.write("x")
-        self.addCleanup(os.unlink, "/tmp/postern-learn-e2e")
+        self.addCleanup(os.unlink, HOST_FILE)
         _, text = self.learn(self.new_server(), "sh", "-c", line)
         self.assertEqual([line for line in text.splitlines() if line.startswith(("read", "write"))],
                          [f"read  = {self.path('real/file')}"])
         self.assertIn(f"; {self.path('closed/file')} could not be read: Permission denied (cat)\n",
                       text)
-        self.assertIn("; /tmp/postern-learn-e2e is on the host and in no sandbox (cat)\n", text)
+        self.assertIn(f"; {HOST_FILE} is on the host and in no sandbox (cat)\n", text)
         self.assertRegex(text, "; /usr/mine could not be written: (Permission|Read-only)")
 
     def test_links_are_shown_as_links(self):
@@ -340,8 +341,8 @@ class Learn(PosternTest):
                                   env=clean_env("/nonexistent")) as learn:
                 self.assertEqual(learn.stderr.readline(), b"begun\n")
                 learn.send_signal(signal.SIGINT)
-                if end == b"SIGKILL":
-                    time.sleep(0.3)  # two at once would be one
+                while end == b"SIGKILL" and learn.poll() is None:
+                    time.sleep(0.05)  # two at once would be one
                     learn.send_signal(signal.SIGINT)
                 out, err = learn.communicate(timeout=30 * PATIENCE)
                 self.assertEqual(learn.returncode, 0, err)
