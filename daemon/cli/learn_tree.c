@@ -94,11 +94,10 @@ static int add_bind(struct walk *walk, const char *path, struct err *err)
         tree->binds = larger;
         walk->room = room;
     }
-    struct sandbox_bind *bind = &tree->binds[tree->spec.n_writes];
-    bind->source = bind->dest = strdup(path);
-    if (bind->source == NULL)
+    char *copy = strdup(path);
+    if (copy == NULL)
         return err_set(err, ENOMEM, "the sandbox's tree");
-    tree->spec.n_writes++;
+    tree->binds[tree->spec.n_writes++] = (struct sandbox_bind){.source = copy, .dest = copy};
     tree->n_added++;
     return 0;
 }

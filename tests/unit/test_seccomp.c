@@ -368,8 +368,9 @@ static void test_without_listener(void **state)
     add_rule(SYS_ptrace, SECCOMP_ANSWER_DENY);
     compile();
     pid_t pid = fork();
+    /* Past a sanitizer's runtime, which makes calls of its own at the end. */
     if (pid == 0)
-        _exit(call_without_listener());
+        (void)syscall(SYS_exit_group, call_without_listener());
     int status = -1;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));
