@@ -38,7 +38,8 @@ struct login {
 };
 
 /*
- * Total: what can't be judged is refused. Every refusal of a key that isn't listed has done the
+ * Total: what can't be judged is refused. So is a key of revoked-keys, and a certificate for one or
+ * by one. Every refusal of a key that isn't listed has done the
  * same work, whether there is such a login or not; and so has every refusal of a certificate.
  *
  * A certificate is accepted if a cert-authority line of the login has the key that signed it and,

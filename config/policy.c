@@ -1,6 +1,7 @@
 #include "cleanup.h"
 #include "key_index.h"
 #include "loader.h"
+#include "revoked.h"
 #include "schema.h"
 #include "text.h"
 
@@ -120,7 +121,8 @@ static int load(struct loader *l, const char *config_path, const char *const *po
         read_dir(l, l->policy->server.seccomp_dir, FILE_SECCOMP,
                  "no seccomp profiles here; 'seccomp-dir' in [server] says where they are") < 0)
         return -1;
-    if (sandboxes_build(l) < 0 || tenants_build(l) < 0 || key_index_build(l) < 0)
+    if (revoked_build(l) < 0 || sandboxes_build(l) < 0 || tenants_build(l) < 0 ||
+        key_index_build(l) < 0)
         return -1;
     l->is_whole = true;
     return policy_tests_build(l);

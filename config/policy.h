@@ -63,6 +63,9 @@ struct server_config {
     bool host_keys_defaulted;       /* then only those that exist are used, at least one */
     struct origin *host_key_places; /* parallel to host_keys, unless that is the default */
     size_t n_host_key_places;
+    struct str_list revoked_keys;      /* paths of the lists */
+    struct origin *revoked_key_places; /* parallel to revoked_keys */
+    size_t n_revoked_key_places;
     char *user;                /* of sessions; default "_postern" */
     char *session_path;        /* default: compiled in */
     char *seccomp_dir;         /* profiles and groups; default: compiled in */
@@ -251,6 +254,7 @@ struct policy {
     struct sandbox_spec *sandboxes;
     size_t n_sandboxes;
     struct policy_index *index; /* (login, key blob) → tenant and key */
+    struct revoked *revoked;    /* keys that nobody may use (revoked.h) */
     struct strmap *open_logins; /* login → index of the tenant with auth = none */
     struct policy_test *tests;  /* in the order of the files */
     size_t n_tests;

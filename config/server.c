@@ -49,6 +49,22 @@ static int set_host_key(struct loader *l, void *target, const struct origin *at,
     return 0;
 }
 
+static int set_revoked_keys(struct loader *l, void *target, const struct origin *at,
+                            const char *value, struct err *err)
+{
+    struct server_config *s = target;
+    if (value_path(value, err) < 0)
+        return -1;
+    for (size_t i = 0; i < s->revoked_keys.n; i++)
+        if (strcmp(s->revoked_keys.items[i], value) == 0)
+            return err_set(err, 0, "this file is listed twice");
+    if (pool_push_str(l->pool, &s->revoked_keys, value) < 0 ||
+        pool_push(l->pool, (void *)&s->revoked_key_places, &s->n_revoked_key_places, at,
+                  sizeof *at) < 0)
+        return err_no_memory(err);
+    return 0;
+}
+
 static int set_text(struct loader *l, char **to, const char *value, struct err *err)
 {
     *to = pool_strdup(l->pool, value);
@@ -169,6 +185,7 @@ static int set_policy_owner(struct loader *l, void *target, const struct origin 
 static const struct schema_key server_keys[] = {
     {KEY("listen", KEY_LIST, FALLBACK_LISTEN), .set = set_listen},
     {KEY("host-key", KEY_LIST, FALLBACK_HOST_KEYS), .set = set_host_key},
+    {KEY("revoked-keys", KEY_LIST, NULL), .set = set_revoked_keys},
     {KEY("user", KEY_SINGLE, "_postern"), .set = set_user},
     {KEY("policy-owner", KEY_SINGLE, "root"), .set = set_policy_owner},
     {KEY("session-path", KEY_SINGLE, POSTERN_SESSION_PATH), .set = set_session_path},

@@ -14,7 +14,7 @@ import paramiko
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from harness import (PATIENCE, POSTERND, SANITIZED, PosternTest, descendants, exe_of, main, processes, run,
+from harness import (PATIENCE, POSTERN, POSTERND, SANITIZED, PosternTest, descendants, exe_of, main, processes, run,
                      status_of, wait_until)
 
 POLICY = """
@@ -476,6 +476,89 @@ shell   = /bin/bash
         wait_until(lambda: not transport.is_active(), 10, "the end of the connection")
         with self.assertRaises((paramiko.SSHException, EOFError, OSError)):
             transport.auth_publickey("acme", key)
+
+
+class Revoked(PosternTest):
+    """Keys of revoked-keys, at login and at a reload."""
+    autostart = False
+
+    def setUp(self):
+        self.server = self.new_server(policy=POLICY + """
+[tenant "certified"]
+keys    = keys/ca
+sandbox = plain
+shell   = /bin/bash
+""")
+        self.server.user_key("ca", options="cert-authority")
+        self.server.extra = f"revoked-keys = {self.server.path('revoked')}\n"
+        self.server.write_config()
+        self.revoke()
+
+    def revoke(self, *lines):
+        self.server.write("revoked", "# revoked\n" + "".join(line + "\n" for line in lines))
+
+    def public(self, name):
+        with open(self.server.path(f"user_{name}.pub"), encoding="ascii") as f:
+            return f.read().strip()
+
+    def assert_refused(self, user, why, line=2):
+        before = len(self.server.log())
+        got = self.server.ssh(user, "echo in")
+        self.assertEqual((got.code, got.out), (255, b""))
+        self.assertIn(b"Permission denied (publickey).", got.err)
+        self.server.wait_log(rf"info +Failed publickey for {user} from 127\.0\.0\.1 port \d+ ssh2: "
+                             rf"ED25519.*: {why} \({re.escape(self.server.path('revoked'))}:{line}\)\n",
+                             start=before)
+
+    def test_at_login(self):
+        server = self.server.start()
+        self.assertRan(server.ssh("acme", "echo in"), 0, b"in\n")
+        for line in (self.public("alice"), server.fingerprint("alice") + " by name"):
+            self.revoke(line)
+            self.assertIn("reloaded", server.reload())
+            self.assert_refused("acme", "the key is revoked")
+            self.revoke()
+            self.assertIn("reloaded", server.reload())
+            self.assertRan(server.ssh("acme", "echo in"), 0, b"in\n")
+
+    def test_certificates(self):
+        server = self.server.start()
+        run(["ssh-keygen", "-q", "-s", server.path("user_ca"), "-I", "id", "-n", "certified",
+             server.path("user_alice.pub")])
+        self.assertRan(server.ssh("certified", "echo in"), 0, b"in\n")
+        for name, why in (("alice", "the key is revoked"),
+                          ("ca", "the authority of the certificate is revoked")):
+            self.revoke(self.public(name))
+            self.assertIn("reloaded", server.reload())
+            self.assert_refused("certified", why)
+
+    def test_connections_end(self):
+        server = self.server.start()
+        client = server.popen_ssh("acme", "echo up; cat")
+        self.assertEqual(client.stdout.readline(), b"up\n")
+        self.revoke(self.public("alice"))
+        self.assertIn("reloaded", server.reload())
+        client.communicate(timeout=30 * PATIENCE)
+        closed, = server.wait_audit(event="closed")
+        self.assertEqual(closed["reason"],
+                         'login "acme" is no longer accepted: the key is revoked')
+
+    def test_a_broken_list_changes_nothing(self):
+        server = self.server.start()
+        self.revoke("hello")
+        self.assertEqual(server.reload(), f"reload refused: {server.path('revoked')}:2: error: unknown "
+                                          "key type 'hello'; generation 1 stays")
+        os.unlink(server.path("revoked"))
+        self.assertRegex(server.reload(), "reload refused: .* error: revoked-keys: .*; generation 1 "
+                                          "stays")
+        self.assertRan(server.ssh("acme", "echo in"), 0, b"in\n")
+
+    def test_explain(self):
+        self.revoke(self.public("alice"))
+        got = run([POSTERN, "explain", "-f", self.server.config, "--user", "acme", "--key",
+                   self.server.path("user_alice.pub"), "--", "true"], check=False)
+        self.assertEqual(got.code, 1, got)
+        self.assertIn(b"the key is revoked", got.out)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ MAN = os.path.join(SOURCE, "packaging/man")
 VALUES = {
     "server": {
         "listen": "127.0.0.1:0", "host-key": "{dir}/host_ed25519", "user": "nobody",
+        "revoked-keys": "{dir}/revoked",
         "session-path": SESSION, "seccomp-dir": SECCOMP_DIR, "audit": "stderr",
         "log-level": "info", "login-grace": "30s", "max-auth-tries": "6", "max-connections": "1000",
         "max-startups": "100", "max-channels": "256", "uid-range": "1879048192-2147483647",
@@ -99,6 +100,7 @@ class Manual(PosternTest):
 
     def test_each_key_is_accepted(self):
         server = self.new_server()
+        server.write("revoked", "")
         text = "[server]\n" + self.lines("server").format(dir=server.dir)
         server.write("postern.ini", text)
         server.write_policy('[sandbox "base"]\n[tenant "base"]\n'
