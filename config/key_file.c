@@ -170,12 +170,21 @@ static int parse_lines(struct pool *pool, struct pool *growing, const struct pol
                        struct diags *diags)
 {
     unsigned number = 0;
+    bool told_crlf = false;
     for (size_t pos = 0; pos < len;) {
         const char *line = data + pos;
         const char *newline = memchr(line, '\n', len - pos);
         size_t line_len = newline == NULL ? len - pos : (size_t)(newline - line);
         pos += line_len + 1;
-        struct policy_key key = {.origin = {file, ++number}};
+        number++;
+        if (line_len > 0 && line[line_len - 1] == '\r') {
+            if (!told_crlf)
+                diag_add(diags, file, number, NULL,
+                         "line ends are CRLF; convert with: sed -i 's/\\r$//' %s", file);
+            told_crlf = true;
+            line_len--;
+        }
+        struct policy_key key = {.origin = {file, number}};
         struct err err = {0};
         struct key_cursor c = {.pool = pool, .at = line, .end = line + line_len};
         int rc = parse_line(&c, host, &key, &err);

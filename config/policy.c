@@ -79,18 +79,18 @@ static int read_names(struct loader *l, const char *dir, const struct str_list *
     return 0;
 }
 
-/* Reads every *.ini of a directory. `emptiness`, unless NULL, is the problem if it has none. */
-static int read_dir(struct loader *l, const char *dir, enum file_role role, const char *emptiness)
+/* Reads every *.ini of a directory; *n is how many there are. */
+static int read_dir(struct loader *l, const char *dir, enum file_role role, size_t *n)
 {
     struct err err = {0};
     struct str_list names = {0};
+    *n = SIZE_MAX;
     if (l->host->list_dir(l->host->user, dir, ".ini", l->policy->server.policy_owner, &names,
                           &err) < 0) {
         diag_add(l->diags, dir, 0, loader_owner_hint(&err), "%s", err.text);
         return 0;
     }
-    if (names.n == 0 && emptiness != NULL)
-        diag_add(l->diags, dir, 0, NULL, "%s", emptiness);
+    *n = names.n;
     int rc = read_names(l, dir, &names, role);
     free_names(&names);
     return rc;
@@ -107,7 +107,26 @@ static int read_policies(struct loader *l, const char *config_path, const char *
     if (config_path == NULL)
         return 0;
     const char *dir = loader_path(l, &(struct origin){config_path, 0}, "policy.d");
-    return dir == NULL ? -1 : read_dir(l, dir, FILE_POLICY, NULL);
+    size_t n;
+    return dir == NULL ? -1 : read_dir(l, dir, FILE_POLICY, &n);
+}
+
+static int read_profiles(struct loader *l)
+{
+    const char *dir = l->policy->server.seccomp_dir;
+    struct origin at = server_place(l->policy, "seccomp-dir");
+    char shown[200];
+    size_t n;
+    if (read_dir(l, dir, FILE_SECCOMP, &n) < 0)
+        return -1;
+    if (n == 0)
+        diag_add(l->diags, at.file, at.line,
+                 at.line == l->policy->server.origin.line
+                     ? "'seccomp-dir' in [server] says where they are"
+                     : "it holds what the package installs as default.ini",
+                 "seccomp-dir = %s: no seccomp profiles are there",
+                 text_escape_str(shown, sizeof shown, dir));
+    return 0;
 }
 
 static int load(struct loader *l, const char *config_path, const char *const *policy_paths)
@@ -118,8 +137,7 @@ static int load(struct loader *l, const char *config_path, const char *const *po
     if (l->doc.n == 0 && diags_any(l->diags))
         return 0;
     if (server_build(l) < 0 || read_policies(l, config_path, policy_paths) < 0 ||
-        read_dir(l, l->policy->server.seccomp_dir, FILE_SECCOMP,
-                 "no seccomp profiles here; 'seccomp-dir' in [server] says where they are") < 0)
+        read_profiles(l) < 0)
         return -1;
     if (revoked_build(l) < 0 || sandboxes_build(l) < 0 || tenants_build(l) < 0 ||
         key_index_build(l) < 0)

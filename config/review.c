@@ -76,6 +76,11 @@ static int review_tests(const struct policy *policy, struct pool *pool, struct d
 int policy_review(const struct policy *policy, int64_t now, struct diags *diags)
 {
     struct pool pool = {0};
+    const struct origin *at = &policy->server.origin;
+    if (policy->n_tenants == 0)
+        diag_warn(diags, at->file, 0,
+                  "a file *.ini in policy.d beside it holds a [tenant \"name\"]",
+                  "there is no tenant: nobody can log in");
     /* What one line says for many tenants comes first: of warnings there is a limit. */
     bool failed = review_rules(policy, diags) < 0 || review_sandboxes(policy, diags) < 0 ||
                   review_users(policy, diags) < 0 || review_tests(policy, &pool, diags) < 0;

@@ -106,7 +106,7 @@ static int set_bind(struct loader *l, struct sandbox_spec *spec, struct sandbox_
         return 0;
     }
     if (parse_bind(l, spec, value, &bind, err) < 0) {
-        spec->faulty = true;
+        spec->lacks_binds = true;
         return -1;
     }
     if (pool_push(l->pool, (void *)binds, n, &bind, sizeof bind) < 0)

@@ -12,8 +12,8 @@ enum { ENV_BYTES_MAX = 16384, ENV_PATTERNS_MAX = 256 };
 int tenant_set_accept_env(struct loader *l, void *target, const struct origin *at,
                           const char *value, struct err *err)
 {
-    (void)at;
     struct str_list *list = &((struct tenant_build *)target)->t.accept_env;
+    bool failed = false;
     if (value[0] == '\0')
         *list = (struct str_list){0};
     const char *word;
@@ -21,8 +21,13 @@ int tenant_set_accept_env(struct loader *l, void *target, const struct origin *a
     while ((word = text_next_word(&value, &len)) != NULL) {
         char shown[80];
         const char *problem = env_pattern_problem(word, len);
-        if (problem != NULL)
-            return err_set(err, 0, "'%s' %s", text_escape(shown, sizeof shown, word, len), problem);
+        if (problem != NULL) {
+            if (failed)
+                loader_complain(l, at, NULL, err);
+            failed = true;
+            err_set(err, 0, "'%s' %s", text_escape(shown, sizeof shown, word, len), problem);
+            continue;
+        }
         if (list->n == ENV_PATTERNS_MAX)
             return err_set(err, 0, "more than %d names", ENV_PATTERNS_MAX);
         char *copy = pool_strndup(l->pool, word, len);
@@ -30,7 +35,7 @@ int tenant_set_accept_env(struct loader *l, void *target, const struct origin *a
             pool_push(l->pool, (void *)&list->items, &list->n, (void *)&copy, sizeof copy) < 0)
             return err_no_memory(err);
     }
-    return 0;
+    return failed ? -1 : 0;
 }
 
 static size_t find_env(const struct str_list *list, const char *text, size_t name_len)
@@ -39,6 +44,15 @@ static size_t find_env(const struct str_list *list, const char *text, size_t nam
     while (i < list->n && strncmp(list->items[i], text, name_len + 1) != 0)
         i++;
     return i;
+}
+
+/* As a shell would take it: $NAME or ${NAME. */
+static bool mentions_variable(const char *value)
+{
+    for (const char *at = value; (at = strchr(at, '$')) != NULL; at++)
+        if (is_env_name(at + 1 + (at[1] == '{'), 1))
+            return true;
+    return false;
 }
 
 int tenant_set_env(struct loader *l, void *target, const struct origin *at, const char *value,
@@ -57,6 +71,9 @@ int tenant_set_env(struct loader *l, void *target, const struct origin *at, cons
         return err_set(err, 0, "'%.*s' is set by Postern itself", (int)len, value);
     if (strlen(equals + 1) > ENV_VALUE_MAX)
         return err_set(err, 0, "value is longer than %d bytes", ENV_VALUE_MAX);
+    if (mentions_variable(equals + 1))
+        diag_warn(l->diags, at->file, at->line, "write the value out",
+                  "env: nothing is expanded: '$' stands for itself in %.*s", (int)len, value);
     if (text_quote_hint(equals + 1) != NULL)
         diag_warn(l->diags, at->file, at->line, text_quote_hint(equals + 1),
                   "env: the quotes become part of the value of %.*s", (int)len, value);

@@ -92,12 +92,28 @@ static int set_from(struct loader *l, void *target, const struct origin *at, con
 {
     struct address_list *from = &((struct tenant_build *)target)->t.from;
     size_t before = from->n;
+    bool failed = false;
     char shown[48];
     if (value[0] == '\0') {
         *from = (struct address_list){0};
         return 0;
     }
-    if (address_list_add(l->pool, from, value, at, err) < 0)
+    /* One by one, so that each that is wrong is told. */
+    for (const char *word = value; *(word += strspn(word, ", \t")) != '\0';) {
+        size_t len = strcspn(word, ", \t");
+        struct err why = {0};
+        const char *copy = pool_strndup(&l->scratch, word, len);
+        if (copy == NULL)
+            return err_no_memory(err);
+        word += len;
+        if (address_list_add(l->pool, from, copy, at, &why) == 0)
+            continue;
+        if (failed)
+            loader_complain(l, at, NULL, err);
+        *err = why;
+        failed = true;
+    }
+    if (failed)
         return -1;
     /* Of commas alone there would be no list, and everybody could come. */
     return from->n > before ? 0

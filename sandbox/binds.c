@@ -113,8 +113,11 @@ int binds_attach(struct binds *binds, int root, struct err *err)
 {
     for (size_t i = 0; i < binds->n; i++) {
         const struct bind *bind = &binds->items[i];
-        if (tree_attach(root, bind->dest + 1, bind->tree, bind->is_dir, err) < 0)
-            return wrap(bind, err);
+        if (tree_attach(root, bind->dest + 1, bind->tree, bind->is_dir, err) == 0)
+            continue;
+        if (err->num == ELOOP)
+            err_set(err, 0, "there is a symbolic link in the sandbox on the way to %s", bind->dest);
+        return wrap(bind, err);
     }
     return 0;
 }

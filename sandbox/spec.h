@@ -107,9 +107,11 @@ struct sandbox_spec {
     const char *file; /* where the policy defines it, for messages */
     unsigned line;
     const struct sandbox_places *places; /* of its settings, for config/ alone (places.h) */
-    bool faulty; /* some of what it should hold was refused: seen while a policy is judged alone */
-    bool extended; /* other sandboxes begin with it */
-    char *root;    /* a directory that holds a root file system; NULL: the host's /usr */
+    /* Seen while a policy is judged alone: */
+    bool faulty;      /* its root or its profile was refused */
+    bool lacks_binds; /* so were some of what it should hold */
+    bool extended;    /* other sandboxes begin with it */
+    char *root;       /* a directory that holds a root file system; NULL: the host's /usr */
     struct sandbox_bind *reads; /* read-only binds beside /usr */
     size_t n_reads;
     struct sandbox_bind *writes; /* writable ones */

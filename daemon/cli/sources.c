@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 
+static const char config_name[] = "postern.ini";
+
 static void free_strings(char **items, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -76,12 +78,11 @@ static int add_directory(struct sources *out, const char *word)
 /* Whether `word` is a whole configuration: postern.ini or the directory that holds it. */
 static bool is_config(const char *word, bool is_dir, char **config)
 {
-    static const char name[] = "postern.ini";
     const char *slash = strrchr(word, '/');
     cleanup_free char *path = NULL;
     if (is_dir)
-        path = join(word, name);
-    else if (strcmp(slash == NULL ? word : slash + 1, name) == 0)
+        path = join(word, config_name);
+    else if (strcmp(slash == NULL ? word : slash + 1, config_name) == 0)
         path = strdup(word);
     if (path == NULL || access(path, F_OK) < 0)
         return false;
@@ -131,12 +132,16 @@ int sources_find(const struct cli *cli, char *const *words, size_t n_words, stru
 {
     *out = (struct sources){0};
     int status = EX_OK;
+    struct stat st;
     if (cli->config != NULL) {
-        out->config = strdup(cli->config);
+        bool is_dir = stat(cli->config, &st) == 0 && S_ISDIR(st.st_mode);
+        out->config = is_dir ? join(cli->config, config_name) : strdup(cli->config);
         status = out->config == NULL ? EX_OSERR : EX_OK;
     }
-    for (size_t i = 0; i < n_words && status == EX_OK; i++)
-        status = add_word(out, words[i]);
+    for (size_t i = 0; i < n_words && status != EX_OSERR; i++) {
+        int added = add_word(out, words[i]);
+        status = added == EX_OK ? status : added;
+    }
     if (status == EX_OK)
         status = choose_config(out, n_words == 0);
     if (status == EX_OSERR)

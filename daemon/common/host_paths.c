@@ -10,18 +10,21 @@
 
 enum { SHOWN = 200 };
 
-/* Whether there is certainly nothing; what we may not look at may be there. */
-static bool is_missing(const char *path)
+/* Whether there is certainly nothing of use; what we may not look at may be there. */
+static bool is_missing(const char *path, bool is_dir)
 {
     struct stat st;
-    return stat(path, &st) < 0 && errno != EACCES && errno != EPERM;
+    if (stat(path, &st) < 0)
+        return errno != EACCES && errno != EPERM;
+    errno = ENOTDIR;
+    return is_dir && !S_ISDIR(st.st_mode);
 }
 
 static void judge_path(const struct sandbox_spec *spec, const char *key, size_t item,
                        const char *path, struct diags *diags)
 {
     char shown[SHOWN], text[ERR_TEXT_MAX];
-    if (!is_missing(path))
+    if (!is_missing(path, strcmp(key, "root") == 0))
         return;
     struct origin at = sandbox_place(spec, key, item);
     (void)snprintf(text, sizeof text, "%s = %s: %s", key,
@@ -36,7 +39,7 @@ static void judge_workspace(const struct sandbox_spec *spec, struct diags *diags
     const char *path = spec->workspace_path;
     const char *slash = strrchr(path, '/');
     int len = slash == path ? 1 : (int)(slash - path);
-    if (snprintf(above, sizeof above, "%.*s", len, path) >= PATH_MAX || !is_missing(above))
+    if (snprintf(above, sizeof above, "%.*s", len, path) >= PATH_MAX || !is_missing(above, true))
         return;
     struct origin at = sandbox_place(spec, "workspace", 0);
     text_escape_str(shown, sizeof shown, path);

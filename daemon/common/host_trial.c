@@ -115,6 +115,13 @@ static bool is_missing(const char *path)
     return stat(path, &st) < 0;
 }
 
+static bool is_no_dir(const char *path, int len)
+{
+    char as_dir[PATH_MAX];
+    (void)snprintf(as_dir, sizeof as_dir, "%.*s/", len, path);
+    return is_missing(as_dir);
+}
+
 /* What host_paths_judge() has complained of. */
 static void leave_out_missing(struct attempt *a)
 {
@@ -127,11 +134,8 @@ static void leave_out_missing(struct attempt *a)
             leave_out_write(a, i - 1);
     if (spec->workspace != WORKSPACE_KEPT)
         return;
-    char above[PATH_MAX];
-    const char *slash = strrchr(spec->workspace_path, '/');
-    (void)snprintf(above, sizeof above, "%.*s/", (int)(slash - spec->workspace_path),
-                   spec->workspace_path);
-    if (is_missing(above))
+    const char *path = spec->workspace_path;
+    if (is_no_dir(path, (int)(strrchr(path, '/') - path)))
         spec->workspace = WORKSPACE_EXEC;
 }
 
@@ -188,10 +192,12 @@ static bool try_out(const struct sandbox_spec *spec, struct diags *diags)
     struct attempt a;
     bool allowed = true;
     /* Of one that isn't what the policy wants, refusals would mislead. */
-    if (spec->faulty || (spec->root != NULL && is_missing(spec->root)))
+    if (spec->faulty || (spec->root != NULL && is_no_dir(spec->root, PATH_MAX)))
         return true;
     if (attempt_init(&a, spec) == 0) {
         leave_out_missing(&a);
+        if (spec->lacks_binds)
+            a.spec.n_hides = 0;
         allowed = make(spec, &a, diags);
     }
     attempt_free(&a);

@@ -584,6 +584,8 @@ static void test_other_formats(void **state)
          "keys:1: error: this key is in the format of RFC 4716, not of OpenSSH (convert it: "
          "ssh-keygen -i -f FILE)",
          0},
+        {KEY_A " a\r\n\r\n" KEY_B " b\r\n",
+         "keys:1: error: line ends are CRLF; convert with: sed -i 's/\\r$//' keys", 2},
         {"\xef\xbb\xbf" KEY_A " a\n",
          "keys:1: error: the file begins with a byte order mark (save the file as plain text)", 1},
     };

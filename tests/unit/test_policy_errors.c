@@ -32,6 +32,11 @@ static void test_errors(void **state)
          "3: error: '1G # x' is not a size such as 512K, 64M or 2G, nor 'infinity' (a comment "
          "after a value begins with ';')\n"
          "5: error: there is no system call 'raed' (did you mean 'read'?)\n"},
+        {"[tenant \"a\"]\nfrom = ::1 x, 1.2.3.4/40\naccept-env = LANG, LC_* 1\n",
+         "2: error: 'x' is not an IP address or network (names are not looked up)\n"
+         "2: error: prefix: '40' is out of range (0 to 32)\n"
+         "3: error: 'LANG,' is not a variable's name: blanks separate names\n"
+         "3: error: '1' is not a variable's name, nor the beginning of one and '*'\n"},
         {"[tenant \"a\"]\nkeys = keys/a, keys/b\nkeys = ~/k\nkeys = ssh-ed25519 AAAA\n",
          "2: error: keys: '/p/policy.d/keys/a, keys/b': can't be opened: No such file or directory "
          "(repeat 'keys =' for each file)\n"
@@ -402,8 +407,10 @@ static void test_missing_files(void **state)
     diags_free(&diags);
     fixture_add_text("/p/postern.ini", "[server]\nseccomp-dir = /nowhere\n");
     assert_null(fixture_load());
-    assert_string_equal(fixture_problems, "/nowhere: error: no seccomp profiles here; "
-                                          "'seccomp-dir' in [server] says where they are\n");
+    assert_string_equal(fixture_problems,
+                        "/p/postern.ini:2: error: seccomp-dir = /nowhere: no seccomp "
+                        "profiles are there (it holds what the package installs "
+                        "as default.ini)\n");
 }
 
 static void test_chain_is_bounded(void **state)

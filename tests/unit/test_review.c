@@ -444,7 +444,8 @@ static void test_lines(void **state)
     (void)state;
     policy_free(fixture_load_good("[defaults]\nshell = /bin/bash -c\nenv = A=\"a b\"\nenv = B='x'\n"
                                   "env = C=it's \"fine\"\nenv = D=\"\nenv = E='a #b'\nenv = "
-                                  "F=a#b\nenv = G=a #b\n[tenant \"a\"]\n[tenant \"b\"]\n"
+                                  "F=a#b\nenv = G=a #b\nenv = H=$X\nenv = I=a${X}\nenv = J=5$ $1 "
+                                  "$\n[tenant \"a\"]\n[tenant \"b\"]\n"
                                   "[tenant \"c\"]\nshell = /bin/bash --norc\nenv = A=a b\n"));
     assert_problems("2: warning: shell: Postern adds '-c' and the command line itself (leave it "
                     "out)\n"
@@ -455,7 +456,11 @@ static void test_lines(void **state)
                     "7: warning: env: the quotes become part of the value of E (write it without "
                     "the quotes)\n"
                     "9: warning: env: '#' begins no comment here: it is part of the value (write "
-                    "';' for one)\n");
+                    "';' for one)\n"
+                    "10: warning: env: nothing is expanded: '$' stands for itself in H (write the "
+                    "value out)\n"
+                    "11: warning: env: nothing is expanded: '$' stands for itself in I (write the "
+                    "value out)\n");
 }
 
 static void test_sandboxes(void **state)
