@@ -29,7 +29,7 @@ CASES = {
     "a refused address": ("away", "alice", "the tenant's from does not list 127.0.0.1"),
     "a revoked key": ("left", "bob", "the key is revoked"),
 }
-ATTEMPTS, ROUNDS = 6, 50  # on each connection, after one that does not count; connections
+ATTEMPTS, ROUNDS = 6, 50  # on each connection, and connections of each case
 # How far from 1/2 the chance may be that an attempt of the one case takes longer than one of the
 # other. With equal times and this many samples its standard deviation is 0.024.
 MOST = 0.16
