@@ -16,6 +16,24 @@ enum sandbox_network {
     NETWORK_NONE,     /* a network namespace of its own with nothing up, not even loopback */
     NETWORK_LOOPBACK, /* a network namespace of its own with lo up */
     NETWORK_HOST,     /* the host's network */
+    NETWORK_EGRESS,   /* the same, but only to where a rule leads, and nobody comes in (egress.h) */
+};
+
+#define SPEC_SHARES_NETWORK(spec)                                                                  \
+    ((spec)->network == NETWORK_HOST || (spec)->network == NETWORK_EGRESS)
+
+/* Of an egress_rule, as bits. */
+enum egress_protocol { EGRESS_TCP = 1, EGRESS_UDP = 2, EGRESS_ANY = EGRESS_TCP | EGRESS_UDP };
+
+/* `connect = …`: where commands may reach with NETWORK_EGRESS (egress_rules.h). */
+struct egress_rule {
+    unsigned char net[16]; /* IPv6, or IPv4 mapped into it; bits beyond the prefix are 0 */
+    unsigned prefix;       /* bits of net that count: 0 to 128, for IPv4 96 or more */
+    uint16_t first, last;  /* ports, both included */
+    unsigned protocols;    /* of enum egress_protocol */
+    const char *text;      /* as written */
+    const char *file;
+    unsigned line;
 };
 
 /* What /proc shows besides the exec's own processes. */
@@ -47,6 +65,7 @@ struct seccomp_spec {
     char *name;
     struct seccomp_rule *rules;
     size_t n_rules;
+    bool unix_apart; /* unix sockets must not reach the host's: of NETWORK_EGRESS */
 };
 
 struct sandbox_bind {
@@ -126,6 +145,8 @@ struct sandbox_spec {
     struct cgroup_limits cgroup;
     enum sandbox_network network;
     enum sandbox_proc proc;
+    struct egress_rule *connects; /* of NETWORK_EGRESS */
+    size_t n_connects;
     uint64_t tmp_size; /* bytes, of the private /tmp */
     uint64_t tasks;    /* RLIMIT_NPROC: processes and threads of the tenant, over all its execs */
     uint64_t time_ms;  /* wall time; SPEC_INFINITY: none */

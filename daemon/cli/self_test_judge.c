@@ -150,6 +150,8 @@ static bool is_opened_by_network(const struct sandbox_spec *spec, const char *na
         return strcmp(name, "interfaces") == 0 || strcmp(name, "reach-host") == 0;
     case NETWORK_HOST:
         return true;
+    case NETWORK_EGRESS: /* but unix sockets are kept apart */
+        return strcmp(name, "abstract-sockets") != 0;
     }
     return false;
 }
