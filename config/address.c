@@ -42,37 +42,32 @@ int address_parse(const char *text, unsigned char out[ADDRESS_LEN])
     return parse_family(copy, out, &bits);
 }
 
-static int parse_prefix(struct address_rule *rule, const char *bits, unsigned width,
-                        struct err *err)
+static int parse_prefix(const char *shown, const char *bits, unsigned width,
+                        unsigned char net[ADDRESS_LEN], unsigned *prefix, struct err *err)
 {
     uint64_t n = width;
     if (bits != NULL && value_uint(bits, 0, width, &n, err) < 0)
         return err_wrap(err, "prefix");
-    rule->prefix = (unsigned)n + 128 - width;
-    unsigned char net[ADDRESS_LEN];
-    char shown[INET6_ADDRSTRLEN] = "";
-    memcpy(net, rule->net, sizeof net);
-    for (unsigned i = rule->prefix; i < 128; i++)
-        net[i / 8] = (unsigned char)(net[i / 8] & ~(0x80U >> i % 8));
-    if (memcmp(net, rule->net, sizeof net) == 0)
+    *prefix = (unsigned)n + 128 - width;
+    unsigned char begin[ADDRESS_LEN];
+    char right[INET6_ADDRSTRLEN] = "";
+    memcpy(begin, net, sizeof begin);
+    for (unsigned i = *prefix; i < 128; i++)
+        begin[i / 8] = (unsigned char)(begin[i / 8] & ~(0x80U >> i % 8));
+    if (memcmp(begin, net, sizeof begin) == 0)
         return 0;
-    (void)inet_ntop(width == 32 ? AF_INET : AF_INET6, net + (128 - width) / 8, shown, sizeof shown);
-    return err_set(err, 0, "'%s' has bits beyond its prefix (its network is %s/%u)", rule->text,
-                   shown, (unsigned)n);
+    (void)inet_ntop(width == 32 ? AF_INET : AF_INET6, begin + (128 - width) / 8, right,
+                    sizeof right);
+    return err_set(err, 0, "'%s' has bits beyond its prefix (its network is %s/%u)", shown, right,
+                   (unsigned)n);
 }
 
-static int parse_rule(struct pool *pool, const char *word, size_t len, struct address_rule *rule,
-                      struct err *err)
+int address_network(const char *word, size_t len, unsigned char net[ADDRESS_LEN], unsigned *prefix,
+                    struct err *err)
 {
     char text[ADDRESS_TEXT_MAX];
     char shown[ADDRESS_TEXT_MAX * 2];
     unsigned width;
-    rule->text = pool_strndup(pool, word, len);
-    if (rule->text == NULL)
-        return err_no_memory(err);
-    rule->negated = word[0] == '!';
-    word += rule->negated;
-    len -= rule->negated;
     text_escape(shown, sizeof shown, word, len);
     if (len >= sizeof text)
         return err_set(err, 0, "'%s' is not an IP address or network", shown);
@@ -81,10 +76,21 @@ static int parse_rule(struct pool *pool, const char *word, size_t len, struct ad
     char *slash = strchr(text, '/');
     if (slash != NULL)
         *slash++ = '\0';
-    if (parse_family(text, rule->net, &width) < 0)
+    if (parse_family(text, net, &width) < 0)
         return err_set(err, 0, "'%s' is not an IP address or network (names are not looked up)",
                        shown);
-    return parse_prefix(rule, slash, width, err);
+    return parse_prefix(shown, slash, width, net, prefix, err);
+}
+
+static int parse_rule(struct pool *pool, const char *word, size_t len, struct address_rule *rule,
+                      struct err *err)
+{
+    rule->text = pool_strndup(pool, word, len);
+    if (rule->text == NULL)
+        return err_no_memory(err);
+    rule->negated = word[0] == '!';
+    return address_network(word + rule->negated, len - rule->negated, rule->net, &rule->prefix,
+                           err);
 }
 
 int address_list_add(struct pool *pool, struct address_list *list, const char *text,

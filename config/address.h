@@ -17,6 +17,13 @@ enum { ADDRESS_LEN = 16, ADDRESS_RULES_MAX = 256 };
 int address_parse(const char *text, unsigned char out[ADDRESS_LEN]);
 
 /*
+ * ADDRESS or ADDRESS/BITS: the network, with its prefix in bits of `net` (of IPv4, 96 more than
+ * were written). Bits beyond the prefix must be zero. Returns 0, or -1 with err.
+ */
+int address_network(const char *word, size_t len, unsigned char net[ADDRESS_LEN], unsigned *prefix,
+                    struct err *err);
+
+/*
  * Adds the rules of `text`, separated by commas or blanks, to the list: ADDRESS or ADDRESS/BITS,
  * with '!' before one that is refused. Bits of the address beyond the prefix must be zero, and
  * names are no addresses. Returns 0, or -1 with err; the list may then have grown.

@@ -57,8 +57,11 @@ static void warn_of_limits(const struct sandbox_spec *s, struct diags *diags)
         warn(s, diags, "tasks = 256",
              "tasks = infinity lets a command take all processes of the host");
     if (s->network == NETWORK_HOST)
-        warn(s, diags, "network = none, or loopback",
+        warn(s, diags, "network = egress, loopback or none",
              "network = host lets commands reach whatever this host reaches, and its own services");
+    if (s->network == NETWORK_EGRESS && s->n_connects == 0)
+        warn(s, diags, "connect = 192.0.2.0/24:443",
+             "network = egress without connect reaches nothing");
 }
 
 static void warn_of_write(const struct sandbox_spec *s, const struct sandbox_bind *write,

@@ -1,4 +1,5 @@
 #include "cleanup.h"
+#include "connect_rule.h"
 #include "places.h"
 #include "schema_fields.h"
 #include "syscall_profiles.h"
@@ -200,17 +201,22 @@ static int set_network(struct loader *l, void *target, const struct origin *at, 
 {
     (void)l;
     (void)at;
-    static const char *const networks[] = {
-        [NETWORK_NONE] = "none", [NETWORK_LOOPBACK] = "loopback", [NETWORK_HOST] = "host"};
+    static const char *const networks[] = {[NETWORK_NONE] = "none",
+                                           [NETWORK_LOOPBACK] = "loopback",
+                                           [NETWORK_HOST] = "host",
+                                           [NETWORK_EGRESS] = "egress"};
     size_t network = 0;
-    if (strcmp(value, "egress") == 0)
-        return err_set(err, 0,
-                       "'network = egress' is understood but not carried out by this "
-                       "version");
     if (value_choice(value, networks, array_len(networks), &network, err) < 0)
         return -1;
     spec_of(target)->network = (enum sandbox_network)network;
     return 0;
+}
+
+static int set_connect(struct loader *l, void *target, const struct origin *at, const char *value,
+                       struct err *err)
+{
+    struct sandbox_spec *spec = spec_of(target);
+    return connect_rules_add(l->pool, &spec->connects, &spec->n_connects, value, at, err);
 }
 
 static const char *const proc_modes[] = {
@@ -247,7 +253,7 @@ static const struct schema_key sandbox_keys[] = {
      .max = PIB},
     {KEY("proc", KEY_SINGLE, "full"), .parse = schema_choice, IN_SPEC(proc), .choices = proc_modes},
     {KEY("network", KEY_SINGLE, "none"), .set = set_network},
-    {KEY("connect", KEY_LATER, NULL)},
+    {KEY("connect", KEY_LIST, NULL), .set = set_connect},
     {KEY("memory", KEY_SINGLE, "infinity"), .parse = schema_size, IN_SPEC(cgroup.memory),
      .min = MEMORY_LIMIT_MIN, .max = MEMORY_LIMIT_MAX, .infinite = true},
     {KEY("memory-high", KEY_SINGLE, "infinity"), .parse = schema_size, IN_SPEC(cgroup.memory_high),
@@ -304,7 +310,11 @@ static int copy_arrays(struct loader *l, struct sandbox_spec *spec)
     const struct sandbox_spec from = *spec;
     spec->reads = spec->writes = NULL;
     spec->hides = NULL;
-    spec->n_reads = spec->n_writes = spec->n_hides = 0;
+    spec->connects = NULL;
+    spec->n_reads = spec->n_writes = spec->n_hides = spec->n_connects = 0;
+    if (pool_push_array(l->pool, (void *)&spec->connects, &spec->n_connects, from.connects,
+                        from.n_connects, sizeof *from.connects) < 0)
+        return -1;
     if (pool_push_array(l->pool, (void *)&spec->reads, &spec->n_reads, from.reads, from.n_reads,
                         sizeof *from.reads) < 0 ||
         pool_push_array(l->pool, (void *)&spec->writes, &spec->n_writes, from.writes, from.n_writes,
@@ -330,6 +340,7 @@ static int build_sandbox(struct loader *l, const struct section_set *set,
     b->spec.file = at->line == 0 ? "built-in" : at->file;
     b->spec.line = at->line;
     schema_apply(l, &sandbox_schema, node->section, b, b->places->keys);
+    connect_rules_judge(l, &b->spec, node->section);
     size_t profile = 0;
     if (strmap_get(&profiles->set.names, b->profile, &profile)) {
         b->spec.seccomp = profiles_spec(profiles, profile);
@@ -346,6 +357,7 @@ static int build_sandbox(struct loader *l, const struct section_set *set,
 static struct sandbox_spec finished(const struct sandbox_spec *spec)
 {
     struct sandbox_spec out = *spec;
+    out.seccomp.unix_apart = out.network == NETWORK_EGRESS;
     /* A tmpfs needs a limit; of a directory on a disk most file systems can't keep one. */
     if (out.workspace_size == 0)
         out.workspace_size = out.workspace == WORKSPACE_KEPT ? SPEC_INFINITY : 1024 * MIB;

@@ -22,13 +22,14 @@ static void judge_limits(const struct host_judge *judge, const struct policy *po
     /* What is wrong with them in [server] has been said; what they come to isn't known. */
     if (policy->server.limits_unclear)
         return;
-    if (judge->quiet_limits && policy->server.limits == LIMITS_BEST_EFFORT)
-        return;
     if (limits == NULL) {
         host_limits_probe(&policy->server, &probed);
         limits = &probed;
     }
-    host_limits_judge(policy, limits, diags);
+    if (judge->quiet_limits && policy->server.limits == LIMITS_BEST_EFFORT)
+        host_limits_judge_egress(policy, limits, diags);
+    else
+        host_limits_judge(policy, limits, diags);
 }
 
 void host_judge(void *judge, const struct policy *policy, struct diags *diags)

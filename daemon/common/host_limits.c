@@ -99,6 +99,7 @@ void host_limits_probe(const struct server_config *config, struct host_limits *o
     *out = (struct host_limits){0};
     if (path == NULL && host_cgroup_mount(mount, &err) < 0) {
         set_why(out, err.text, "mount it on /sys/fs/cgroup");
+        out->no_cgroup = true;
         return;
     }
     if (path == NULL)
@@ -108,6 +109,7 @@ void host_limits_probe(const struct server_config *config, struct host_limits *o
         cgroup_controllers(fd, &out->controllers, &err) < 0) {
         set_why(out, err.text, "name a place in cgroup v2 with [server] cgroup =");
         out->unusable = config->cgroup != NULL;
+        out->no_cgroup = true;
     } else {
         host_limits_explain(out, path);
     }
@@ -208,6 +210,23 @@ static void judge_tenant(struct judging *judging, const struct tenant *tenant)
     }
 }
 
+size_t host_limits_judge_egress(const struct policy *policy, const struct host_limits *host,
+                                struct diags *diags)
+{
+    size_t n_errors = 0, before = diags->n;
+    for (size_t i = 0; host->no_cgroup && i < policy->n_sandboxes; i++) {
+        const struct sandbox_spec *spec = &policy->sandboxes[i];
+        struct origin at = sandbox_place(spec, "network", 0);
+        if (spec->network != NETWORK_EGRESS || was_said(diags, before, &at, "network"))
+            continue;
+        diag_add(diags, at.file, at.line, host->remedy,
+                 "network = egress of sandbox '%s' needs a cgroup for each command: %s", spec->name,
+                 host->why);
+        n_errors++;
+    }
+    return n_errors;
+}
+
 size_t host_limits_judge(const struct policy *policy, const struct host_limits *host,
                          struct diags *diags)
 {
@@ -216,6 +235,7 @@ size_t host_limits_judge(const struct policy *policy, const struct host_limits *
         judge_sandbox(&judging, &policy->sandboxes[i]);
     for (size_t i = 0; i < policy->n_tenants; i++)
         judge_tenant(&judging, &policy->tenants[i]);
+    judging.n_errors += host_limits_judge_egress(policy, host, diags);
     if (host->unusable && policy->server.limits == LIMITS_REQUIRED) {
         struct origin at = server_place(policy, "cgroup");
         diag_add(diags, at.file, at.line, "or set limits = best-effort", "cgroup = %s: %s",

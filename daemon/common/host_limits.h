@@ -17,6 +17,7 @@ struct host_limits {
     unsigned controllers; /* of enum cgroup_controller, that execs can be limited by */
     char why[128];        /* why there are no more; "" if all are there */
     char remedy[96];      /* what to do about it */
+    bool no_cgroup;       /* there is none to run execs in, as `why` says */
     bool unusable;        /* `cgroup` in [server] names what can't be one of ours */
 };
 
@@ -43,5 +44,9 @@ void host_limits_probe(const struct server_config *config, struct host_limits *o
  */
 size_t host_limits_judge(const struct policy *policy, const struct host_limits *host,
                          struct diags *diags);
+
+/* The part of it that best-effort changes nothing about: network = egress without a cgroup. */
+size_t host_limits_judge_egress(const struct policy *policy, const struct host_limits *host,
+                                struct diags *diags);
 
 #endif

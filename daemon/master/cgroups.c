@@ -217,7 +217,7 @@ int cgroups_open(struct server *server, const struct server_config *config, stru
         return err_set(err, ENOMEM, "cgroups");
     if (take_over(cgroups, config, server->ready_fd >= 0 ? getppid() : 0, &why) == 0)
         return 0;
-    cgroups->limits = (struct host_limits){0};
+    cgroups->limits = (struct host_limits){.no_cgroup = true};
     (void)snprintf(cgroups->limits.why, sizeof cgroups->limits.why, "%.127s", why.text);
     (void)snprintf(cgroups->limits.remedy, sizeof cgroups->limits.remedy,
                    "a unit with Delegate=yes, or [server] cgroup =, gives it one");

@@ -28,7 +28,7 @@ VALUES = {
     },
     "sandbox": {
         "extends": "base", "root": "host", "read": "/usr/share:/data", "proc": "build", "tmp": "64M",
-        "network": "loopback", "tasks": "256", "time": "infinity", "seccomp": "profile",
+        "network": "loopback", "connect": "192.0.2.0/24:443", "tasks": "256", "time": "infinity", "seccomp": "profile",
         "write": "/srv", "hide": "/usr/share/doc", "workspace": "exec", "workspace-size": "64M",
         "memory": "2G", "memory-high": "1G", "swap": "0", "cpu": "200%", "cpu-weight": "100",
         "io-weight": "100", "idle-time": "15m", "output": "1G",

@@ -432,6 +432,28 @@ static void test_judge_required(void **state)
     diags_free(&diags);
 }
 
+/* Nothing stands in for a cgroup of its own. */
+static void test_judge_egress(void **state)
+{
+    (void)state;
+    struct host_limits host = {
+        .controllers = CGROUP_ALL, .no_cgroup = true, .why = "there is none", .remedy = "get one"};
+    struct diags diags = {0};
+    struct policy *policy = example();
+    policy->server.limits = LIMITS_BEST_EFFORT;
+    policy->sandboxes[1].network = NETWORK_EGRESS;
+    assert_int_equal(host_limits_judge(policy, &host, &diags), 1);
+    assert_int_equal(diags.n, 1);
+    assert_diag(&diags.items[0],
+                "/p/ci.ini:9: error: network = egress of sandbox 'child' needs a cgroup for each "
+                "command: there is none (get one)");
+    assert_int_equal(host_limits_judge_egress(policy, &host, &diags), 1);
+    host.no_cgroup = false;
+    host.controllers = 0; /* without any it will do */
+    assert_int_equal(host_limits_judge_egress(policy, &host, &diags), 0);
+    diags_free(&diags);
+}
+
 static void test_judge_best_effort(void **state)
 {
     (void)state;
@@ -492,6 +514,7 @@ static void test_probe(void **state)
     host_limits_probe(&config, &limits);
     assert_int_equal(limits.controllers, 0);
     assert_string_equal(limits.why, "/sys/no/such: No such file or directory");
+    assert_true(limits.no_cgroup);
     config.cgroup = wrong;
     host_limits_probe(&config, &limits);
     assert_string_equal(limits.why, "/tmp is not in a cgroup v2 file system");
@@ -524,6 +547,7 @@ int main(void)
         ON_TREE(test_usage_that_is_not_as_expected),
         cmocka_unit_test(test_judge_all_kept),
         cmocka_unit_test(test_judge_required),
+        cmocka_unit_test(test_judge_egress),
         cmocka_unit_test(test_judge_best_effort),
         cmocka_unit_test(test_judge_places),
         cmocka_unit_test(test_probe),

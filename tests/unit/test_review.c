@@ -484,7 +484,11 @@ static void test_sandboxes(void **state)
          AT "tasks = infinity lets a command take all processes of the host (tasks = 256)\n"},
         {BOX("network = host\n"),
          AT "network = host lets commands reach whatever this host reaches, and its own services "
-            "(network = none, or loopback)\n"},
+            "(network = egress, loopback or none)\n"},
+        {BOX("network = egress\n"),
+         AT "network = egress without connect reaches nothing (connect = "
+            "192.0.2.0/24:443)\n"},
+        {BOX("network = egress\nconnect = 192.0.2.7:443\n"), ""},
         {BOX("network = loopback\n"), ""},
         /* What is not used is not looked at any further; what others begin with is used. */
         {GOOD "[sandbox \"s\"]\ntime = infinity\n",
