@@ -114,9 +114,9 @@ static int build_localtime(int root, struct err *err)
 }
 
 /* Names are looked up outside only by those who may go outside. */
-static int build_names(int root, enum sandbox_network network, struct err *err)
+static int build_names(int root, const struct sandbox_spec *spec, struct err *err)
 {
-    if (network == NETWORK_HOST) {
+    if (SPEC_SHARES_NETWORK(spec)) {
         if (tree_copy(root, "etc/resolv.conf", "/etc/resolv.conf", err) < 0)
             return -1;
         return tree_copy(root, "etc/hosts", "/etc/hosts", err);
@@ -153,7 +153,7 @@ int etc_complete(int root, const struct sandbox_spec *spec, struct err *err)
         tree_link(root, "etc/group", GROUP_LINK, err) < 0 ||
         tree_link(root, "etc/mtab", "../proc/self/mounts", err) < 0)
         return -1;
-    return build_names(root, spec->network, err);
+    return build_names(root, spec, err);
 }
 
 int etc_build(const struct etc *etc, int root, const struct sandbox_spec *spec, struct err *err)

@@ -104,14 +104,19 @@ static int add_rules(int ruleset, const struct sandbox_spec *spec, uint64_t hand
     return add_rule(ruleset, SPEC_WORKSPACE, ACCESS_PRIVATE & handled);
 }
 
+int landlock_abi(void)
+{
+    return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+}
+
 int landlock_ruleset(const struct sandbox_spec *spec)
 {
-    int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    int abi = landlock_abi();
     if (abi < 1)
         return -1;
     struct ruleset_attr attr = {
         .handled_access_fs = known_access(abi),
-        .scoped = abi >= 6 ? SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL : 0,
+        .scoped = abi >= LANDLOCK_ABI_SCOPED ? SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL : 0,
     };
     cleanup_fd int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
     if (ruleset < 0 || add_rules(ruleset, spec, attr.handled_access_fs) < 0)

@@ -14,6 +14,11 @@
  */
 int landlock_ruleset(const struct sandbox_spec *spec);
 
+/* What the running kernel knows: 1 and up, or -1 with errno; from LANDLOCK_ABI_SCOPED on, what
+ * leaves a domain can be kept in. */
+enum { LANDLOCK_ABI_SCOPED = 6 };
+int landlock_abi(void);
+
 /* Confines the caller and its future children. no_new_privs must be set. Returns 0, or -1. */
 int landlock_restrict(int ruleset);
 

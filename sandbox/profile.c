@@ -103,29 +103,31 @@ static void list_segments(const struct seccomp_spec *spec, struct segments *to)
 }
 
 /* A binary search for the segment that the number is in. Returns the instructions it takes. */
-static size_t emit_search(struct sock_filter *out, const struct segment *segments, size_t n)
+static size_t emit_search(struct sock_filter *out, const struct segment *segments, size_t n,
+                          bool refuses_unix)
 {
     if (n == 1 && segments->nr >= 0)
-        return profile_args_emit(out, segments->nr);
+        return profile_args_emit(out, segments->nr, refuses_unix);
     if (n == 1) {
         out[0] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, segments->answer);
         return 1;
     }
     size_t half = n / 2;
     uint32_t middle = segments[half].first;
-    size_t below = emit_search(out + 1, segments, half);
+    size_t below = emit_search(out + 1, segments, half, refuses_unix);
     if (below <= UINT8_MAX) {
         out[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, middle, (uint8_t)below, 0);
-        return 1 + below + emit_search(out + 1 + below, segments + half, n - half);
+        return 1 + below + emit_search(out + 1 + below, segments + half, n - half, refuses_unix);
     }
     /* Further than a conditional jump reaches. */
     memmove(out + 2, out + 1, below * sizeof *out);
     out[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, middle, 0, 1);
     out[1] = (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, (uint32_t)below);
-    return 2 + below + emit_search(out + 2 + below, segments + half, n - half);
+    return 2 + below + emit_search(out + 2 + below, segments + half, n - half, refuses_unix);
 }
 
-static size_t emit_program(struct sock_filter *out, const struct segments *segments)
+static size_t emit_program(struct sock_filter *out, const struct segments *segments,
+                           bool refuses_unix)
 {
     size_t n = 0;
     out[n++] =
@@ -135,7 +137,7 @@ static size_t emit_program(struct sock_filter *out, const struct segments *segme
     out[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
     out[n++] =
         (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-    return n + emit_search(out + n, segments->items, segments->n);
+    return n + emit_search(out + n, segments->items, segments->n, refuses_unix);
 }
 
 int profile_compile(const struct seccomp_spec *spec, struct sock_filter **filter,
@@ -152,7 +154,7 @@ int profile_compile(const struct seccomp_spec *spec, struct sock_filter **filter
         return err_set(err, ENOMEM, "seccomp filter");
     struct segments segments = {.items = items};
     list_segments(spec, &segments);
-    size_t n = emit_program(program, &segments);
+    size_t n = emit_program(program, &segments, profile_refuses_unix(spec));
     if (n > BPF_MAXINSNS)
         return err_set(err, 0, "seccomp profile '%s': its filter of %zu instructions is too long",
                        spec->name, n);

@@ -37,8 +37,14 @@ enum seccomp_answer profile_answer(const struct seccomp_spec *spec, int nr);
 /* The rule for the native call `nr`, or NULL: it is newer than the profile. */
 const struct seccomp_rule *profile_find_rule(const struct seccomp_spec *spec, int nr);
 
+/*
+ * Whether unix sockets are to be refused, all but connected pairs: abstract ones are the network
+ * namespace's, which is the host's, and this kernel's Landlock can't keep them apart.
+ */
+bool profile_refuses_unix(const struct seccomp_spec *spec);
+
 /* Why this native call is refused for its arguments where the profile allows it, or NULL: it isn't.
  */
-const char *profile_always_refused(const struct refused_call *call);
+const char *profile_always_refused(const struct refused_call *call, bool refuses_unix);
 
 #endif

@@ -1,6 +1,7 @@
 #include "profile_args.h"
 
 #include "cleanup.h"
+#include "landlock.h"
 #include "profile.h"
 
 #include <asm/ioctls.h>
@@ -41,9 +42,10 @@ struct arg_rule {
     uint32_t values[ARG_VALUES_MAX];
     uint32_t when[WHEN_MAX]; /* only if args[when_arg] is one of these */
     unsigned when_arg;
-    unsigned n_when; /* 0: whatever the other arguments are */
-    int quiet;       /* errno, where there is no `why` and no note */
-    const char *why; /* for whoever made the call */
+    unsigned n_when;    /* 0: whatever the other arguments are */
+    bool if_unix_leaks; /* only if profile_refuses_unix() */
+    int quiet;          /* errno, where there is no `why` and no note */
+    const char *why;    /* for whoever made the call */
 };
 
 #define NEW_NAMESPACES                                                                             \
@@ -53,6 +55,8 @@ struct arg_rule {
 static const char new_namespace[] = "in a namespace of its own it would have more rights";
 static const char rare_family[] = "only unix, inet, inet6 and netlink sockets stay in the sandbox";
 static const char rare_protocol[] = "it would load a rare protocol into the host's kernel";
+static const char unix_leaks[] =
+    "abstract sockets of the host could be reached, which Landlock prevents from Linux 6.12 on";
 static const char huge_pages[] = "memory limits don't count the host's huge pages";
 static const char shared_pages[] = "merged pages tell what others have in memory";
 
@@ -121,6 +125,25 @@ static const struct arg_rule arg_rules[] = {
     /* AF_VSOCK, AF_ALG and others reach beyond a network namespace or deep into the kernel. */
     {SYS_socket, 0, ONLY_VALUES, 4, {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK}, .why = rare_family},
     {SYS_socketpair, 0, ONLY_VALUES, 1, {AF_UNIX}, .why = "pairs are of unix sockets"},
+    {SYS_socket, 0, REFUSE_VALUES, 1, {AF_UNIX}, .why = unix_leaks, .if_unix_leaks = true},
+    /* Of a pair, datagram sockets may send elsewhere, and be connected anew; a raw one is another
+     * word for such a one. */
+    {SYS_socketpair,
+     1,
+     REFUSE_VALUES,
+     4,
+     {SOCK_DGRAM, SOCK_DGRAM | SOCK_CLOEXEC, SOCK_DGRAM | SOCK_NONBLOCK,
+      SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK},
+     .why = unix_leaks,
+     .if_unix_leaks = true},
+    {SYS_socketpair,
+     1,
+     REFUSE_VALUES,
+     4,
+     {SOCK_RAW, SOCK_RAW | SOCK_CLOEXEC, SOCK_RAW | SOCK_NONBLOCK,
+      SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK},
+     .why = unix_leaks,
+     .if_unix_leaks = true},
     /* NETLINK_ROUTE serves getifaddrs(3). The others are the host's firewall, audit, devices … */
     {SYS_socket,
      2,
@@ -182,11 +205,22 @@ static bool holds(const struct arg_rule *rule, const uint32_t *args)
     return listed == (rule->test == REFUSE_VALUES);
 }
 
-const char *profile_always_refused(const struct refused_call *call)
+bool profile_refuses_unix(const struct seccomp_spec *spec)
+{
+    return spec->unix_apart && landlock_abi() < LANDLOCK_ABI_SCOPED;
+}
+
+static bool is_in_force(const struct arg_rule *rule, int nr, bool refuses_unix)
+{
+    return rule->nr == nr && (refuses_unix || !rule->if_unix_leaks);
+}
+
+const char *profile_always_refused(const struct refused_call *call, bool refuses_unix)
 {
     for (size_t i = 0; i < array_len(arg_rules); i++) {
         const struct arg_rule *rule = &arg_rules[i];
-        if (rule->nr == call->nr && rule->why != NULL && holds(rule, call->args))
+        if (is_in_force(rule, call->nr, refuses_unix) && rule->why != NULL &&
+            holds(rule, call->args))
             return rule->why;
     }
     return NULL;
@@ -250,11 +284,11 @@ bool profile_args_matter(int nr)
     return false;
 }
 
-size_t profile_args_emit(struct sock_filter *out, int nr)
+size_t profile_args_emit(struct sock_filter *out, int nr, bool refuses_unix)
 {
     size_t n = 0;
     for (size_t i = 0; i < array_len(arg_rules); i++) {
-        if (arg_rules[i].nr == nr)
+        if (is_in_force(&arg_rules[i], nr, refuses_unix))
             n += emit_rule(out + n, &arg_rules[i]);
     }
     out[n++] = RETURN(SECCOMP_RET_ALLOW);

@@ -16,9 +16,9 @@ enum { PROFILE_ARGS_MAX = 512 };
 bool profile_args_matter(int nr);
 
 /*
- * Writes to `out` what answers such a call where the profile allows it, and
- * returns how many instructions that are. It ends in a return whichever way is taken.
+ * Writes to `out` what answers such a call where the profile allows it, and returns how many
+ * instructions that are. It ends in a return whichever way is taken. refuses_unix: see profile.h.
  */
-size_t profile_args_emit(struct sock_filter *out, int nr);
+size_t profile_args_emit(struct sock_filter *out, int nr, bool refuses_unix);
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef POSTERN_SANDBOX_SANDBOX_H
 #define POSTERN_SANDBOX_SANDBOX_H
 
+#include "egress.h"
 #include "err.h"
 #include "spec.h"
 
@@ -24,6 +25,7 @@ struct sandbox_template {
     int kept_in;                /* WORKSPACE_KEPT: the directory of the workspaces; or -1 */
     struct sock_filter *filter; /* the exported BPF program */
     unsigned short filter_len;
+    struct egress *egress; /* NETWORK_EGRESS: its programs, else NULL */
 };
 
 struct sandbox_job {
@@ -36,7 +38,7 @@ struct sandbox_job {
     int stdio[3];            /* borrowed; become fds 0, 1 and 2 of the command */
     int report_fd;           /* borrowed; SOCK_SEQPACKET end for report.h messages */
     int shared;              /* borrowed; WORKSPACE_CONNECTION: from sandbox_share() */
-    bool has_cgroup;         /* it runs in a cgroup of its own: */
+    bool has_cgroup;         /* it runs in a cgroup of its own, as NETWORK_EGRESS must: */
     int cgroup;              /* borrowed; its directory, with the limits already in force */
     unsigned controllers;    /* that keep them (cgroup.h); rlimits stand in for others */
     uint64_t memory;         /* bytes, less than the spec has; or that, or 0: the spec's */
@@ -45,11 +47,14 @@ struct sandbox_job {
 };
 
 /*
- * Builds the mount namespace and the filter of `spec`. The caller's own mount namespace is not
- * changed. `out` is valid until sandbox_template_free(). Returns 0, or -1 with `err` naming the
- * step and, if one is to blame, the setting; nothing is left behind then.
+ * Builds the mount namespace, the filter and, for NETWORK_EGRESS, the programs of `spec`; these
+ * tell refusals by `maps`, which is borrowed as long as `out` lives (egress.h; NULL: to nobody).
+ * The caller's own mount namespace is not changed. `out` is valid until sandbox_template_free().
+ * Returns 0, or -1 with `err` naming the step and, if one is to blame, the setting; nothing is left
+ * behind then.
  */
-int sandbox_prepare(const struct sandbox_spec *spec, struct sandbox_template *out, struct err *err);
+int sandbox_prepare(const struct sandbox_spec *spec, struct egress_maps *maps,
+                    struct sandbox_template *out, struct err *err);
 void sandbox_template_free(struct sandbox_template *tpl);
 
 /*

@@ -15,7 +15,8 @@
 
 /* As fork(2), but into namespaces and a cgroup of its own: no process of a sandbox is ever outside
  * of them, and a cgroup namespace has the cgroup as its root. */
-static pid_t clone_worker(enum sandbox_network network, const struct sandbox_job *job, int *pidfd)
+static pid_t clone_worker(const struct sandbox_spec *spec, const struct sandbox_job *job,
+                          int *pidfd)
 {
     struct clone_args args = {
         .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP |
@@ -23,7 +24,7 @@ static pid_t clone_worker(enum sandbox_network network, const struct sandbox_job
         .pidfd = (uint64_t)(uintptr_t)pidfd,
         .exit_signal = SIGCHLD,
     };
-    if (network != NETWORK_HOST)
+    if (!SPEC_SHARES_NETWORK(spec))
         args.flags |= CLONE_NEWNET;
     if (job->has_cgroup) {
         args.flags |= CLONE_INTO_CGROUP;
@@ -41,10 +42,25 @@ static void prepare_caller(void)
     prepared = true;
 }
 
+/* Before there is a process that they are for. */
+static int attach_programs(const struct sandbox_template *tpl, const struct sandbox_job *job,
+                           struct err *err)
+{
+    if (tpl->spec->network != NETWORK_EGRESS)
+        return 0;
+    if (!job->has_cgroup)
+        return err_set(err, 0, "sandbox '%s': network = egress without a cgroup", tpl->spec->name);
+    if (egress_attach(tpl->egress, job->cgroup, err) < 0)
+        return err_wrap(err, "sandbox '%s'", tpl->spec->name);
+    return 0;
+}
+
 int sandbox_spawn(const struct sandbox_template *tpl, const struct sandbox_job *job, pid_t *pid,
                   int *pidfd, struct err *err)
 {
     *pidfd = -1;
+    if (attach_programs(tpl, job, err) < 0)
+        return -1;
     prepare_caller();
     cleanup_fd int workspace = -1;
     bool opened = workspace_open(tpl, job, &workspace, err) == 0;
@@ -61,7 +77,7 @@ int sandbox_spawn(const struct sandbox_template *tpl, const struct sandbox_job *
     sigfillset(&all);
     if (sigprocmask(SIG_SETMASK, &all, &old) < 0)
         return err_set(err, errno, "sigprocmask");
-    *pid = clone_worker(tpl->spec->network, job, pidfd);
+    *pid = clone_worker(tpl->spec, job, pidfd);
     int num = errno;
     if (*pid == 0)
         worker_run(tpl, job, workspace);

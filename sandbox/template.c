@@ -134,8 +134,13 @@ static int build_namespace(void *arg, struct err *err)
     return mntns_pivot(root, err);
 }
 
-static int prepare_all(struct sandbox_template *tpl, struct err *err)
+static int prepare_all(struct sandbox_template *tpl, struct egress_maps *maps, struct err *err)
 {
+    /* Of which the filter must know. */
+    if (tpl->spec->network == NETWORK_EGRESS && !tpl->spec->seccomp.unix_apart)
+        return err_set(err, EINVAL, "network = egress");
+    if (tpl->spec->network == NETWORK_EGRESS && egress_load(tpl->spec, maps, &tpl->egress, err) < 0)
+        return err_blame(err, "network", 0);
     if (profile_compile(&tpl->spec->seccomp, &tpl->filter, &tpl->filter_len, err) < 0)
         return err_blame(err, "seccomp", 0);
     if (workspace_prepare(tpl, err) < 0)
@@ -143,10 +148,11 @@ static int prepare_all(struct sandbox_template *tpl, struct err *err)
     return mntns_make(build_namespace, (void *)tpl->spec, &tpl->mnt_ns, err);
 }
 
-int sandbox_prepare(const struct sandbox_spec *spec, struct sandbox_template *out, struct err *err)
+int sandbox_prepare(const struct sandbox_spec *spec, struct egress_maps *maps,
+                    struct sandbox_template *out, struct err *err)
 {
     *out = (struct sandbox_template){.spec = spec, .mnt_ns = -1, .host_ns = -1, .kept_in = -1};
-    if (prepare_all(out, err) == 0)
+    if (prepare_all(out, maps, err) == 0)
         return 0;
     sandbox_template_free(out);
     return -1;
@@ -159,4 +165,5 @@ void sandbox_template_free(struct sandbox_template *tpl)
     close_fd(&tpl->kept_in);
     free_ptr(&tpl->filter);
     tpl->filter_len = 0;
+    egress_free(steal_ptr(tpl->egress));
 }

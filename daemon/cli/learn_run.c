@@ -124,7 +124,7 @@ static void keep_note(struct seen *seen, const struct refused_call *call)
     if (call->abi != CALL_NATIVE || call->nr < 0 || call->nr >= SEEN_CALLS_MAX)
         return;
     seen->calls[call->nr].noted = true;
-    seen->calls[call->nr].why = profile_always_refused(call);
+    seen->calls[call->nr].why = profile_always_refused(call, false);
 }
 
 static void read_reports(int fd, struct seen *seen, struct learn_end *end)
@@ -271,7 +271,7 @@ int learn_run(const struct learn_job *job, struct seen *seen, struct learn_end *
     *end = (struct learn_end){0};
     if (trace.observer.cache == NULL)
         return err_set(err, ENOMEM, "learning");
-    int rc = sandbox_prepare(&job->tree->spec, &tpl, err);
+    int rc = sandbox_prepare(&job->tree->spec, NULL, &tpl, err);
     if (rc == 0) {
         trace_mark_filter(tpl.filter, tpl.filter_len);
         rc = run_traced(job, &tpl, &trace, end, err);

@@ -148,7 +148,7 @@ static int add_all(struct learn_tree *tree, struct err *err)
     struct sandbox_template bare;
     struct walk walk = {.tree = tree, .root = -1};
     struct stat st;
-    if (sandbox_prepare(&tree->spec, &bare, err) < 0)
+    if (sandbox_prepare(&tree->spec, NULL, &bare, err) < 0)
         return -1;
     int rc = open_root_of(bare.mnt_ns, &walk.root, err);
     if (rc == 0 && fstat(walk.root, &st) == 0) {

@@ -1,4 +1,6 @@
+#include "cgroup.h"
 #include "cleanup.h"
+#include "host_limits.h"
 #include "report.h"
 #include "sandbox.h"
 #include "self_test.h"
@@ -145,8 +147,42 @@ struct life {
     char trying[64];   /* what it was about when it ended */
 };
 
+/* For network = egress: a cgroup of our own, beside those of a server that runs. */
+struct place {
+    int parent, cgroup;
+    char name[64];
+};
+
+static void place_leave(struct place *place)
+{
+    close_fd(&place->cgroup);
+    if (place->parent >= 0)
+        (void)cgroup_remove(place->parent, place->name, NULL);
+    close_fd(&place->parent);
+}
+
+static int place_take(const struct policy *policy, const struct sandbox_spec *spec,
+                      struct place *place, struct err *err)
+{
+    char mount[PATH_MAX];
+    const char *path = policy->server.cgroup;
+    *place = (struct place){.parent = -1, .cgroup = -1};
+    if (spec->network != NETWORK_EGRESS)
+        return 0;
+    (void)snprintf(place->name, sizeof place->name, "postern-self-test-%d", getpid());
+    if (path == NULL || access(path, F_OK) < 0)
+        path = host_cgroup_mount(mount, err) < 0 ? NULL : mount;
+    if (path == NULL || host_cgroup_open(path, &place->parent, err) < 0 ||
+        cgroup_make(place->parent, place->name, NULL, &place->cgroup, err) < 0) {
+        place_leave(place);
+        return err_wrap(err, "network = egress needs a cgroup");
+    }
+    return 0;
+}
+
 static int start(const struct sandbox_template *tpl, const struct tenant *tenant, int probe,
-                 int shared, const char *const *argv, struct life *life, struct err *err)
+                 int shared, int cgroup, const char *const *argv, struct life *life,
+                 struct err *err)
 {
     char home[64], user[160], logname[160];
     const char *const envp[] = {"PATH=/usr/local/bin:/usr/bin:/bin", home, user, logname, NULL};
@@ -172,7 +208,8 @@ static int start(const struct sandbox_template *tpl, const struct tenant *tenant
         .stdio = {probe, theirs, theirs},
         .report_fd = told,
         .shared = shared,
-        .cgroup = -1,
+        .has_cgroup = cgroup >= 0,
+        .cgroup = cgroup,
         .tasks_total = tenant->total.tasks == SPEC_INFINITY ? 0 : tenant->total.tasks,
     };
     return sandbox_spawn(tpl, &job, &life->worker, &life->pidfd, err);
@@ -256,7 +293,8 @@ static int add_killed(const struct life *life, struct self_test_rows *rows, stru
 }
 
 static int live_once(const struct sandbox_template *tpl, const struct tenant *tenant, int probe,
-                     int shared, char after[64], struct self_test_rows *rows, struct err *err)
+                     int shared, int cgroup, char after[64], struct self_test_rows *rows,
+                     struct err *err)
 {
     struct life life = {.pidfd = -1, .report = -1, .output = -1};
     struct words words = {.n = 0};
@@ -265,7 +303,7 @@ static int live_once(const struct sandbox_template *tpl, const struct tenant *te
     if (words.failed)
         err_set(err, E2BIG, "the words for the probe");
     else
-        rc = start(tpl, tenant, probe, shared, words.argv, &life, err);
+        rc = start(tpl, tenant, probe, shared, cgroup, words.argv, &life, err);
     words_free(&words);
     if (rc == 0)
         rc = read_rows(&life, rows, err);
@@ -283,7 +321,7 @@ static int live_once(const struct sandbox_template *tpl, const struct tenant *te
 }
 
 static int live(const struct sandbox_template *tpl, const struct tenant *tenant, int probe,
-                struct self_test_rows *rows, struct err *err)
+                int cgroup, struct self_test_rows *rows, struct err *err)
 {
     cleanup_fd int shared = -1;
     char after[64] = "";
@@ -291,7 +329,7 @@ static int live(const struct sandbox_template *tpl, const struct tenant *tenant,
         sandbox_share(tpl, tenant->uid, tenant->gid, &shared, err) < 0)
         return -1;
     for (int i = 0; i < KILLS_MAX; i++) {
-        if (live_once(tpl, tenant, probe, shared, after, rows, err) < 0)
+        if (live_once(tpl, tenant, probe, shared, cgroup, after, rows, err) < 0)
             return -1;
         if (after[0] == '\0')
             return 0;
@@ -308,12 +346,17 @@ int self_test_run(const struct policy *policy, const struct tenant *tenant, cons
     cleanup_fd int program = -1, home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
     *out = (struct self_test_rows){0};
     (void)signal(SIGCHLD, SIG_DFL);
-    if (load_probe(probe, &program, err) < 0 || sandbox_prepare(spec, &tpl, err) < 0)
+    struct place place;
+    if (load_probe(probe, &program, err) < 0 || place_take(policy, spec, &place, err) < 0)
         return -1;
-    bait_put(&bait);
-    int rc = live(&tpl, tenant, program, out, err);
-    bait_take(&bait);
-    sandbox_template_free(&tpl);
+    int rc = sandbox_prepare(spec, NULL, &tpl, err);
+    if (rc == 0) {
+        bait_put(&bait);
+        rc = live(&tpl, tenant, program, place.cgroup, out, err);
+        bait_take(&bait);
+        sandbox_template_free(&tpl);
+    }
+    place_leave(&place);
     /* Starting the sandbox has taken us into its mount namespace. */
     if (home < 0 || setns(home, CLONE_NEWNS) < 0)
         rc = err_set(err, errno, "the host's mount namespace");

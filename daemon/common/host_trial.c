@@ -158,6 +158,8 @@ static bool leave_out(struct attempt *a, const struct err *err, size_t *item)
         a->spec.workspace_size = SPEC_INFINITY;
     } else if (strcmp(setting, "workspace") == 0 && a->spec.workspace == WORKSPACE_KEPT) {
         a->spec.workspace = WORKSPACE_EXEC;
+    } else if (strcmp(setting, "network") == 0 && a->spec.network == NETWORK_EGRESS) {
+        a->spec.network = NETWORK_NONE;
     } else {
         return false;
     }
@@ -170,10 +172,15 @@ static bool make(const struct sandbox_spec *spec, struct attempt *a, struct diag
     for (bool more = true; more;) {
         struct sandbox_template tpl;
         struct err err = {0};
-        if (sandbox_prepare(&a->spec, &tpl, &err) == 0) {
+        struct egress_maps maps = EGRESS_NO_MAPS;
+        bool egress = a->spec.network == NETWORK_EGRESS;
+        if (egress && egress_maps_make(&maps, &err) < 0)
+            err_blame(&err, "network", 0);
+        else if (sandbox_prepare(&a->spec, &maps, &tpl, &err) == 0)
             sandbox_template_free(&tpl);
+        egress_maps_close(&maps);
+        if (err.text[0] == '\0')
             return true;
-        }
         if (err.setting == NULL && err.num == EPERM)
             return false;
         size_t item;

@@ -252,7 +252,7 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     X(REQ_ACCEPT, req_accept, LINK_ZYGOTE, FROM_MASTER, STATE_READY, 2, 2)                         \
     X(ANS_ACCEPT, ans_accept, LINK_ZYGOTE, FROM_PEER, STATE_READY, 0, 1)                           \
     X(EVT_DIED, evt_died, LINK_ZYGOTE, FROM_PEER, STATE_READY, 0, 0)                               \
-    X(SPAWNER_READY, spawner_ready, LINK_SPAWNER, FROM_PEER, STATE_STARTING, 0, 0)                 \
+    X(SPAWNER_READY, spawner_ready, LINK_SPAWNER, FROM_PEER, STATE_STARTING, 0, 1)                 \
     X(SPAWNER_FAILED, spawner_failed, LINK_SPAWNER, FROM_PEER, STATE_STARTING, 0, 0)               \
     X(REQ_SPAWN, req_spawn, LINK_SPAWNER, FROM_MASTER, STATE_READY, 4, 6)                          \
     X(ANS_SPAWN, ans_spawn, LINK_SPAWNER, FROM_PEER, STATE_READY, 0, 2)                            \
@@ -262,8 +262,9 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     X(REQ_SIGN_FOR, req_sign_for, LINK_SIGNER, FROM_MASTER, STATE_READY, 0, 0)                     \
     X(ANS_SIGN_FOR, ans_sign_for, LINK_SIGNER, FROM_PEER, STATE_READY, 0, 0)
 
-#define FIELDS_ZYGOTE_READY   FIELDS_EVT_READY
-#define FIELDS_ZYGOTE_FAILED  FIELDS_EVT_FAILED
+#define FIELDS_ZYGOTE_READY  FIELDS_EVT_READY
+#define FIELDS_ZYGOTE_FAILED FIELDS_EVT_FAILED
+/* fd: the ring of what egress sandboxes were refused (egress.h), if there are any. */
 #define FIELDS_SPAWNER_READY  FIELDS_EVT_READY
 #define FIELDS_SPAWNER_FAILED FIELDS_EVT_FAILED
 #define FIELDS_SIGNER_FAILED  FIELDS_EVT_FAILED

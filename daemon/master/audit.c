@@ -1,5 +1,6 @@
 #include "audit.h"
 #include "account.h"
+#include "blocked_text.h"
 #include "cleanup.h"
 #include "generation.h"
 #include "json.h"
@@ -188,6 +189,28 @@ void audit_refused(struct server *server, const struct exec_record *record,
     begin(&json, "refused");
     put_record(&json, record);
     put_forbidden(&json, forbidden);
+    finish(server, &json);
+}
+
+void audit_blocked(struct server *server, const struct exec_record *record,
+                   const struct sandbox_spec *spec, const struct egress_event *event)
+{
+    static struct json json;
+    char address[INET6_ADDRSTRLEN], protocol[16], why[BLOCKED_WHY_MAX];
+    bool has_address = event->kind != EGRESS_REFUSED_SOCKET;
+    begin(&json, "blocked");
+    put_record(&json, record);
+    json_str(&json, "what", blocked_word(event->kind));
+    json_str(&json, "protocol", blocked_protocol(event->protocol, protocol));
+    json_str(&json, "to", has_address ? blocked_address(event, address) : NULL);
+    if (has_address)
+        json_uint(&json, "to_port", event->port);
+    else
+        json_str(&json, "to_port", NULL);
+    json_str(&json, "sandbox", spec->name);
+    json_str(&json, "why", blocked_why(spec, event, why));
+    struct origin at = sandbox_place(spec, "network", 0);
+    put_place(&json, &at);
     finish(server, &json);
 }
 

@@ -34,6 +34,10 @@ void audit_start(struct server *server, const struct audit_start *start);
 void audit_refused(struct server *server, const struct exec_record *record,
                    const struct forbidden *forbidden);
 
+/* The network was refused to an exec of this sandbox. */
+void audit_blocked(struct server *server, const struct exec_record *record,
+                   const struct sandbox_spec *spec, const struct egress_event *event);
+
 /* The end of an exec; usage is NULL where nothing could be measured, bytes count only if `counted`.
  */
 struct audit_end {

@@ -1,5 +1,6 @@
 #include "exec.h"
 #include "account.h"
+#include "blocked.h"
 #include "cleanup.h"
 #include "generation.h"
 #include "job.h"
@@ -202,6 +203,7 @@ void exec_measure(struct exec *exec)
 
 void exec_finish(struct exec *exec, const struct report *last)
 {
+    blocked_tell_all(exec->generation);
     loop_remove(exec->server->loop, &exec->source);
     loop_disarm(exec->server->loop, &exec->timer);
     close_fd(&exec->report_fd);

@@ -9,6 +9,7 @@
 
 #include "cgroup.h"
 #include "child.h"
+#include "egress.h"
 #include "connection.h"
 #include "rate.h"
 #include "tenant_load.h"
@@ -30,6 +31,8 @@ struct exec_record {
     bool receipt; /* its client gets one */
 };
 
+enum { BLOCKED_TOLD_MAX = 8 };
+
 struct exec {
     struct server *server;
     struct exec *prev, *next;
@@ -48,6 +51,8 @@ struct exec {
     struct child *spawner; /* held while it runs: who has been asked to start it */
     struct exec *next_asked;
     unsigned n_notes;
+    struct egress_event blocked[BLOCKED_TOLD_MAX]; /* refusals of the network that were told */
+    unsigned n_blocked;                            /* one more: that there were more was, too */
     int report_fd;
     int pidfd;
     bool tasks_noted; /* the client knows that it can't start more tasks */

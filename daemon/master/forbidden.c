@@ -16,7 +16,7 @@ bool forbidden_find(const struct seccomp_spec *profile, const struct refused_cal
     if (rule == NULL)
         return false;
     if (rule->answer == SECCOMP_ANSWER_ALLOW)
-        out->why = profile_always_refused(call);
+        out->why = profile_always_refused(call, profile_refuses_unix(profile));
     else
         out->rule = rule;
     return out->rule != NULL || out->why != NULL;

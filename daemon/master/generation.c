@@ -1,5 +1,6 @@
 #include "generation.h"
 #include "audit.h"
+#include "blocked.h"
 #include "cleanup.h"
 #include "exec.h"
 #include "job.h"
@@ -40,6 +41,7 @@ static void drop_spawner(struct generation *generation)
     loop_remove(server->loop, &generation->source);
     loop_disarm(server->loop, &generation->answer_timer);
     ipc_close(&generation->spawner);
+    blocked_stop(generation);
     child_release(server, steal_ptr(generation->child));
     generation->ready = false;
     share_on_spawner_gone(server, generation);
@@ -353,8 +355,12 @@ static void on_answer(struct generation *generation)
         (void)loop_arm(loop, &generation->answer_timer, ANSWER_MS, on_no_answer);
 }
 
-static void on_spawner_ready(struct generation *generation)
+static void on_spawner_ready(struct generation *generation, struct ipc_in *in)
 {
+    struct err err = {0};
+    /* Without it execs are confined all the same. */
+    if (in->n_fds > 0 && blocked_watch(generation, ipc_take_fd(in, 0), &err) < 0)
+        log_line(LOG_LEVEL_ERROR, "what network = egress refuses is not told: %s", err.text);
     generation->spawner.state = STATE_READY;
     generation->ready = true;
     loop_disarm(generation->server->loop, &generation->answer_timer);
@@ -383,7 +389,7 @@ static void on_spawner(struct loop_source *source)
     /* What is done here may drop the last reference but ours. */
     generation_ref(generation);
     if (in.msg.type == MSG_SPAWNER_READY) {
-        on_spawner_ready(generation);
+        on_spawner_ready(generation, &in);
     } else if (in.msg.type == MSG_SPAWNER_FAILED) {
         spawner_lost(generation, in.msg.spawner_failed.text);
     } else if (in.msg.type == MSG_ANS_SPAWN) {

@@ -13,6 +13,8 @@ enum generation_state {
     GENERATION_RETIRED, /* kept for the execs that began with it */
 };
 
+struct blocked;
+
 struct generation {
     struct server *server;
     enum generation_state state;
@@ -30,6 +32,7 @@ struct generation {
     unsigned n_unanswered;          /* jobs that it has and has not answered */
     struct signer *signer;          /* held: has its host keys; NULL until one is needed */
     bool ready;                     /* the spawner takes jobs */
+    struct blocked *blocked;        /* of egress sandboxes, if there are any (blocked.h) */
     unsigned respawns;              /* in a row, without a sandbox started in between */
     struct loop_timer respawn_timer;
     struct exec *waiting; /* execs whose job the spawner's full queue did not take, in order */

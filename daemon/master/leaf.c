@@ -1,6 +1,7 @@
 #include "leaf.h"
 
 #include "cleanup.h"
+#include "egress.h"
 #include "exec.h"
 #include "log.h"
 #include "note.h"
@@ -21,8 +22,9 @@ struct leaf {
     struct leaf *next; /* of those that are dying */
     char tenant[CGROUP_NAME_MAX];
     char name[CGROUP_NAME_MAX];
-    int fd;    /* -1: dying, or held by leaf_hold() */
-    int pidfd; /* dying: of the worker, or -1 */
+    uint64_t id; /* of an exec */
+    int fd;      /* -1: dying, or held by leaf_hold() */
+    int pidfd;   /* dying: of the worker, or -1 */
     struct loop_source source;
     struct loop_timer timer;
     unsigned tries;
@@ -89,6 +91,7 @@ static int make_named(struct server *server, const struct tenant *tenant,
         free(leaf);
         return -1;
     }
+    leaf->id = egress_cgroup_id(leaf->fd);
     *out = leaf;
     return 0;
 }
@@ -152,6 +155,11 @@ int leaf_hold(struct server *server, const struct tenant *tenant, const char *na
 int leaf_fd(const struct leaf *leaf)
 {
     return leaf == NULL ? -1 : leaf->fd;
+}
+
+uint64_t leaf_id(const struct leaf *leaf)
+{
+    return leaf == NULL ? 0 : leaf->id;
 }
 
 bool leaf_usage(const struct leaf *leaf, struct cgroup_usage *usage, bool *total_full)

@@ -25,6 +25,9 @@ int leaf_hold(struct server *server, const struct tenant *tenant, const char *na
 /* The leaf's directory, for the spawner; -1 for NULL. Borrowed. */
 int leaf_fd(const struct leaf *leaf);
 
+/* What egress.h calls it; 0 for NULL. */
+uint64_t leaf_id(const struct leaf *leaf);
+
 /* What was used in it so far. *total_full: memory-total of the tenant could not be met meanwhile.
  * Returns false, and nothing, for NULL. */
 bool leaf_usage(const struct leaf *leaf, struct cgroup_usage *usage, bool *total_full);

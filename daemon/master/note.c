@@ -24,6 +24,13 @@ static void tell_note(const struct exec *exec, const char *line)
     connection_send(exec->connection, &msg, NULL, 0);
 }
 
+void note_text(const struct exec *exec, const char *text)
+{
+    char line[IPC_LINE_MAX];
+    (void)snprintf(line, sizeof line, "postern: note: %s [%s]", text, exec->record.id);
+    tell_note(exec, line);
+}
+
 void note_syscall(struct exec *exec, const struct refused_call *call)
 {
     struct forbidden forbidden;

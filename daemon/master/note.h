@@ -6,6 +6,9 @@
 
 #include "exec.h"
 
+/* A line about it: "postern: note: TEXT [EXEC-ID]". */
+void note_text(const struct exec *exec, const char *text);
+
 /* The worker says that this system call was refused. */
 void note_syscall(struct exec *exec, const struct refused_call *call);
 

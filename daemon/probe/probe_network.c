@@ -41,7 +41,8 @@ static bool cannot_reach(const struct property *p, char *why)
     int num = errno;
     if (fd >= 0)
         close(fd);
-    if (rc == 0 || num != ENETUNREACH)
+    /* EPERM: by network = egress. */
+    if (rc == 0 || (num != ENETUNREACH && num != EPERM))
         return probe_open(why, "connect to %s: errno %d", p->path, rc == 0 ? 0 : num);
     return true;
 }

@@ -16,6 +16,7 @@
 struct spawner {
     const struct policy *policy;
     struct sandbox_template *templates; /* parallel to policy->sandboxes */
+    struct egress_maps maps;            /* if a sandbox needs them */
     struct ipc link;
     int signal_fd;
     size_t n_workers;
@@ -28,7 +29,7 @@ enum { LINK_FD = 3 };
 static int leave_network(const struct policy *policy, struct err *err)
 {
     for (size_t i = 0; i < policy->n_sandboxes; i++)
-        if (policy->sandboxes[i].network == NETWORK_HOST)
+        if (SPEC_SHARES_NETWORK(&policy->sandboxes[i]))
             return 0;
     if (unshare(CLONE_NEWNET) < 0)
         return err_set(err, errno, "unshare network");
@@ -48,11 +49,15 @@ static int blame(const struct sandbox_spec *spec, struct err *err)
 static int build_templates(struct spawner *spawner, struct err *err)
 {
     const struct policy *policy = spawner->policy;
+    for (size_t i = 0; i < policy->n_sandboxes && spawner->maps.ring < 0; i++)
+        if (policy->sandboxes[i].network == NETWORK_EGRESS &&
+            egress_maps_make(&spawner->maps, err) < 0)
+            return blame(&policy->sandboxes[i], err);
     spawner->templates = calloc(policy->n_sandboxes, sizeof *spawner->templates);
     if (spawner->templates == NULL)
         return err_set(err, errno, "templates");
     for (size_t i = 0; i < policy->n_sandboxes; i++)
-        if (sandbox_prepare(&policy->sandboxes[i], &spawner->templates[i], err) < 0)
+        if (sandbox_prepare(&policy->sandboxes[i], &spawner->maps, &spawner->templates[i], err) < 0)
             return blame(&policy->sandboxes[i], err);
     return 0;
 }
@@ -229,6 +234,7 @@ static void spawner_main(const struct policy *policy, int link_fd)
         .policy = policy,
         .link = {.fd = link_fd, .link = LINK_SPAWNER, .self = FROM_PEER, .state = STATE_STARTING},
         .signal_fd = -1,
+        .maps = EGRESS_NO_MAPS,
     };
     struct err err = {0};
     if (prepare_process(&spawner, link_fd, &err) < 0 || build_templates(&spawner, &err) < 0) {
@@ -237,7 +243,8 @@ static void spawner_main(const struct policy *policy, int link_fd)
         _exit(1);
     }
     struct ipc_msg ready = {.type = MSG_SPAWNER_READY};
-    if (ipc_send(&spawner.link, &ready, NULL, 0, true, &err) != IPC_OK)
+    if (ipc_send(&spawner.link, &ready, &spawner.maps.ring, spawner.maps.ring >= 0, true, &err) !=
+        IPC_OK)
         _exit(1);
     spawner.link.state = STATE_READY;
     _exit(serve(&spawner, &err) < 0 ? 1 : 0);

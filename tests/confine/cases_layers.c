@@ -250,7 +250,7 @@ static void expect_refusal(struct sandbox_spec *spec, const char *text)
     struct err err;
     struct stat before, after;
     CHECK(stat(".", &before) == 0);
-    CHECK(sandbox_prepare(spec, &tpl, &err) < 0);
+    CHECK(sandbox_prepare(spec, NULL, &tpl, &err) < 0);
     CHECK(tpl.mnt_ns < 0 && tpl.filter == NULL);
     if (strstr(err.text, text) == NULL)
         (void)fprintf(stderr, "%s\n", err.text);

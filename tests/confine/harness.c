@@ -108,7 +108,7 @@ struct sandbox_template harness_prepare(const struct sandbox_spec *spec)
 {
     struct sandbox_template tpl;
     struct err err;
-    if (sandbox_prepare(spec, &tpl, &err) < 0) {
+    if (sandbox_prepare(spec, NULL, &tpl, &err) < 0) {
         (void)fprintf(stderr, "sandbox_prepare: %s\n", err.text);
         harness_exit(1);
     }

@@ -26,7 +26,7 @@ void places_expect_refusal(const struct sandbox_spec *spec, const char *text)
 {
     struct sandbox_template tpl;
     struct err err;
-    CHECK(sandbox_prepare(spec, &tpl, &err) < 0);
+    CHECK(sandbox_prepare(spec, NULL, &tpl, &err) < 0);
     CHECK(tpl.mnt_ns < 0 && tpl.host_ns < 0 && tpl.kept_in < 0 && tpl.filter == NULL);
     if (strstr(err.text, text) == NULL)
         (void)fprintf(stderr, "%s\n", err.text);

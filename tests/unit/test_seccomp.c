@@ -9,7 +9,9 @@
 #include <cmocka.h>
 
 #include "cleanup.h"
+#include "landlock.h"
 #include "profile.h"
+#include "profile_args.h"
 #include "syscalls.h"
 
 #include <asm/ioctls.h>
@@ -392,6 +394,46 @@ static void test_odd_numbers(void **state)
     assert_int_equal(answer(-1, 0, 0), ANSWER_ENOSYS);
 }
 
+/* Where Landlock doesn't keep abstract unix sockets apart. */
+static void test_unix_sockets(void **state)
+{
+    (void)state;
+    static const struct {
+        int nr;
+        uint32_t args[2];
+        bool refused;
+    } calls[] = {
+        {SYS_socket, {AF_UNIX, SOCK_STREAM}, true},
+        {SYS_socket, {AF_INET, SOCK_STREAM}, false},
+        {SYS_socketpair, {AF_UNIX, SOCK_STREAM}, false},
+        {SYS_socketpair, {AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC}, false},
+        {SYS_socketpair, {AF_UNIX, SOCK_DGRAM}, true},
+        {SYS_socketpair, {AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC}, true},
+        {SYS_socketpair, {AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK}, true},
+        {SYS_socketpair, {AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC}, true},
+        {SYS_socketpair, {AF_UNIX, SOCK_RAW}, true},
+        {SYS_socketpair, {AF_UNIX, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC}, true},
+    };
+    filter = calloc(PROFILE_ARGS_MAX, sizeof *filter);
+    assert_non_null(filter);
+    for (int refuses = 0; refuses < 2; refuses++) {
+        for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+            struct seccomp_data data = {.nr = calls[i].nr,
+                                        .arch = seccomp_arch_native(),
+                                        .args = {calls[i].args[0], calls[i].args[1]}};
+            struct refused_call call = {.nr = calls[i].nr,
+                                        .args = {calls[i].args[0], calls[i].args[1]}};
+            bool want = refuses && calls[i].refused;
+            filter_len = (unsigned short)profile_args_emit(filter, calls[i].nr, refuses);
+            assert_int_equal(run_filter(&data), want ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW);
+            assert_int_equal(profile_always_refused(&call, refuses) != NULL, want);
+        }
+    }
+    assert_false(profile_refuses_unix(&spec));
+    spec.unix_apart = true;
+    assert_int_equal(profile_refuses_unix(&spec), landlock_abi() < LANDLOCK_ABI_SCOPED);
+}
+
 static void expect_refused(const char *text)
 {
     struct err err;
@@ -437,6 +479,7 @@ static void test_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_unix_sockets, setup, teardown),
         cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_foreign_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_namespaces, setup, teardown),

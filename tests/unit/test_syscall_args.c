@@ -192,7 +192,7 @@ static void test_always_refused(void **state)
     };
     for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
         struct refused_call call = make_call(tries[i].call, tries[i].args);
-        if ((profile_always_refused(&call) != NULL) != tries[i].refused)
+        if ((profile_always_refused(&call, false) != NULL) != tries[i].refused)
             fail_msg("%s, case %zu", tries[i].call, i);
     }
 }
