@@ -4,6 +4,7 @@
 #include "decide_env.h"
 #include "split.h"
 #include "template.h"
+#include "terminal_rule.h"
 #include "text.h"
 
 #include <stdarg.h>
@@ -56,7 +57,7 @@ static void free_vector(char **vector)
 static void allow(const struct decide_request *r, const struct asked *asked,
                   const struct origin *rule, struct str_list *argv, struct decision *out)
 {
-    char **envp = decide_env_make(r, &out->login, asked->original);
+    char **envp = decide_env_make(r, &out->login, asked->original, out->terminal);
     if (envp == NULL) {
         deny(out, "out of memory");
     } else if (vector_bytes(argv->items) > VECTOR_MAX || vector_bytes(envp) > VECTOR_MAX) {
@@ -128,6 +129,36 @@ static void run_shell(const struct decide_request *r, const struct asked *asked,
     } else {
         allow(r, asked, &t->rule_origin, &argv, out);
     }
+}
+
+/* No command at all. */
+static void run_login(const struct decide_request *r, const struct asked *asked,
+                      struct decision *out)
+{
+    const struct tenant *t = out->login.tenant;
+    struct str_list argv;
+    struct origin at;
+    char why[128];
+    if (t->shell_line == NULL) {
+        deny(out, t->n_templates > 0 ? "no command was given, and this login has no shell"
+                                     : "this login may run no command");
+        return;
+    }
+    if (!terminal_rule_allows(&out->login, why, sizeof why, &at)) {
+        trace(out, &t->rule_origin, t->shell_line, "no terminal is allowed");
+        if (at.file != NULL)
+            out->rule = at;
+        deny(out, "no command was given, and there is no interactive login: %s", why);
+        return;
+    }
+    trace(out, &t->rule_origin, t->shell_line, "matched: the shell itself, as there is no command");
+    if (copy_words(&t->shell, 0, &argv) < 0) {
+        deny(out, "out of memory");
+        return;
+    }
+    /* Of more words the first may be any program: env, busybox. */
+    out->login_shell = argv.n == 1;
+    allow(r, asked, &t->rule_origin, &argv, out);
 }
 
 static void try_templates(const struct decide_request *r, const struct asked *asked,
@@ -210,7 +241,7 @@ static void apply_rules(const struct decide_request *r, struct asked *asked, str
     else if (asked->subsystem != NULL)
         run_subsystem(r, asked, out);
     else if (asked->line == NULL)
-        deny(out, "this server runs commands only: interactive shells are not offered");
+        run_login(r, asked, out);
     else if (t->shell_line != NULL)
         run_shell(r, asked, out);
     else if (t->n_templates > 0)
@@ -248,6 +279,13 @@ static bool is_welcome(const struct decide_request *r, struct decision *out)
     return true;
 }
 
+static bool gets_terminal(const struct decide_request *r, const struct decision *out)
+{
+    struct origin at;
+    char why[128];
+    return r->terminal && terminal_rule_allows(&out->login, why, sizeof why, &at);
+}
+
 static void trace_forced(struct decision *out)
 {
     const struct policy_key *key = out->login.key;
@@ -282,6 +320,7 @@ void decide(const struct decide_request *request, struct decision *out)
         deny(out, "out of memory");
         return;
     }
+    out->terminal = gets_terminal(request, out);
     struct asked asked = {.line = request->kind == EXEC_COMMAND ? command : NULL,
                           .subsystem = request->kind == EXEC_SUBSYSTEM ? command : NULL};
     if (forced != NULL) {

@@ -18,6 +18,8 @@ struct decide_request {
     const char *command; /* bytes as sent; not NUL-terminated, may hold anything */
     size_t command_len;
     bool command_truncated;       /* the client sent more than COMMAND_MAX */
+    bool terminal;                /* it asked for one */
+    const char *term;             /* what it calls it; NULL: nothing */
     const char *const *env_names; /* accepted variables, parallel arrays */
     const char *const *env_values;
     size_t n_env;
@@ -49,6 +51,8 @@ struct decision {
     struct login login; /* who that is, by this policy and at this time */
     size_t sandbox;     /* index into policy.sandboxes */
     char **argv;        /* NULL-terminated; NULL when denied */
+    bool login_shell;   /* argv is a shell that is to be told that it is a login's */
+    bool terminal;      /* it gets the terminal that was asked for, if it is allowed */
     char **envp;        /* NULL-terminated; NULL when denied */
     struct origin rule; /* the rule that allowed it, or the tenant's place */
     char reason[256];   /* printable; why it was denied */
@@ -67,6 +71,9 @@ struct decision {
  * asked for, a subsystem too; then the tenant's rules judge it: shell runs it, templates must match
  * it, force replaces it. SSH_ORIGINAL_COMMAND is what was replaced last: the client's command, or
  * the key's where the tenant has force.
+ *
+ * Nothing asked for is a plain login: the tenant's shell runs by itself, if a terminal is allowed
+ * (terminal_rule.h), whether or not one was asked for.
  */
 void decide(const struct decide_request *request, struct decision *out);
 void decision_free(struct decision *decision);

@@ -1,6 +1,7 @@
 #include "decide_env.h"
 #include "client_wish.h"
 #include "env_names.h"
+#include "terminal_rule.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -55,17 +56,21 @@ static void set_format(struct env *env, const char *fmt, ...)
     set(env, text, true);
 }
 
-static void set_base(struct env *env, const struct tenant *t, const struct sandbox_spec *sandbox)
+static void set_base(struct env *env, const struct decide_request *r, const struct tenant *t,
+                     bool terminal)
 {
+    const struct sandbox_spec *sandbox = &r->who.policy->sandboxes[t->sandbox];
     set_format(env, "PATH=/usr/local/bin:/usr/bin:/bin");
     set_format(env, "HOME=%s", SPEC_HOME(sandbox));
     set_format(env, "USER=%s", t->name);
     set_format(env, "LOGNAME=%s", t->name);
     set_format(env, "SHELL=%s", t->shell.n > 0 ? t->shell.items[0] : "/bin/sh");
+    if (terminal)
+        set_format(env, "TERM=%s", terminal_rule_name(r->term));
 }
 
 static void set_own(struct env *env, const struct decide_request *r, const struct login *login,
-                    const char *original)
+                    const char *original, bool terminal)
 {
     set_format(env, "POSTERN_TENANT=%s", login->tenant->name);
     struct wire_bytes key = login_key_name(login);
@@ -74,6 +79,9 @@ static void set_own(struct env *env, const struct decide_request *r, const struc
     set_format(env, "SSH_CLIENT=%s %u %u", r->who.peer_host, r->peer_port, r->local_port);
     set_format(env, "SSH_CONNECTION=%s %u %s %u", r->who.peer_host, r->peer_port, r->local_host,
                r->local_port);
+    /* The first of its own devpts. */
+    if (terminal)
+        set_format(env, "SSH_TTY=/dev/pts/0");
     if (original != NULL)
         set_format(env, "SSH_ORIGINAL_COMMAND=%s", original);
 }
@@ -93,7 +101,7 @@ static void set_client(struct env *env, const struct decide_request *r, const st
 }
 
 char **decide_env_make(const struct decide_request *request, const struct login *login,
-                       const char *original)
+                       const char *original, bool terminal)
 {
     static const struct str_list nothing;
     const struct tenant *t = login->tenant;
@@ -102,10 +110,10 @@ char **decide_env_make(const struct decide_request *request, const struct login 
     env.items = calloc(env.cap, sizeof *env.items);
     if (env.items == NULL)
         return NULL;
-    set_base(&env, t, &request->who.policy->sandboxes[t->sandbox]);
+    set_base(&env, request, t, terminal);
     for (size_t i = 0; i < t->env.n; i++)
         set(&env, strdup(t->env.items[i]), true);
-    set_own(&env, request, login, original);
+    set_own(&env, request, login, original, terminal);
     for (size_t i = 0; i < own->n; i++)
         if (!client_wish_is_name(own->items[i], strcspn(own->items[i], "=")))
             set(&env, strdup(own->items[i]), false);

@@ -176,6 +176,7 @@ struct tenant {
     struct subsystem *subsystems;
     size_t n_subsystems;
     bool pty;                   /* default no */
+    struct origin pty_at;       /* where it is said; no file: nowhere */
     uint32_t max_connections;   /* default 100; COUNT_INFINITY: the server's own limit alone */
     uint32_t max_execs;         /* default 64 */
     uint64_t queue_ms;          /* how long an exec may wait for a place; default 0: not at all */

@@ -236,6 +236,7 @@ static int set_seccomp(struct loader *l, void *target, const struct origin *at, 
 #define IN_SPEC(member) .offset = offsetof(struct sandbox_build, spec.member)
 #define MIB             (1ULL << 20)
 #define PIB             (1ULL << 50)
+#define DAY_MS          86400000
 
 /* The kernel has no more pids than that (PID_MAX_LIMIT). */
 #define TASKS_MAX 4194304
@@ -268,6 +269,7 @@ static const struct schema_key sandbox_keys[] = {
     {KEY("time", KEY_SINGLE, "1h"), .parse = schema_time, IN_SPEC(time_ms), .infinite = true},
     {KEY("idle-time", KEY_SINGLE, "infinity"), .parse = schema_time, IN_SPEC(idle_ms),
      .infinite = true},
+    {KEY("warn", KEY_SINGLE, "no"), .parse = schema_wait, IN_SPEC(warn_ms), .max = DAY_MS},
     {KEY("output", KEY_SINGLE, "infinity"), .parse = schema_size, IN_SPEC(output), .min = 1,
      .max = PIB, .infinite = true},
     {KEY("seccomp", KEY_SINGLE, "default"), .set = set_seccomp},

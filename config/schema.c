@@ -182,29 +182,11 @@ static bool is_repeated_or_empty(struct loader *l, const struct schema_key *key,
     return true;
 }
 
-/* Whether a value says what the built-in default says; booleans have several words for it. */
-static bool is_fallback(const struct schema_key *key, const char *value)
-{
-    bool a;
-    bool b;
-    if (value[0] == '\0')
-        return true;
-    if (key->fallback == NULL)
-        return false;
-    return strcmp(value, key->fallback) == 0 ||
-           (value_bool(key->fallback, &a, NULL) == 0 && value_bool(value, &b, NULL) == 0 && a == b);
-}
-
 static int set_key(struct loader *l, const struct schema_key *key, void *target,
                    const struct origin *at, const char *value, struct err *err)
 {
-    int rc = key->set != NULL ? key->set(l, target, at, value, err)
-                              : key->parse(key, value, (char *)target + key->offset, err);
-    if (rc < 0 || !key->later || is_fallback(key, value))
-        return rc;
-    char shown[96];
-    return err_set(err, 0, "'%s = %s' is understood but not carried out by this version", key->name,
-                   text_escape_str(shown, sizeof shown, value));
+    return key->set != NULL ? key->set(l, target, at, value, err)
+                            : key->parse(key, value, (char *)target + key->offset, err);
 }
 
 /* Whether the value was taken. */

@@ -19,9 +19,6 @@ enum key_kind {
 #define KEY(key_name, key_kind, key_fallback)                                                      \
     .name = (key_name), .kind = (key_kind), .fallback = (key_fallback)
 
-/* Marks a key whose values are read and judged, but refused unless they say what holds anyway. */
-#define LATER .later = true
-
 struct schema_key {
     const char *name;
     /* The built-in default as one would write it; of a list, one item per line. NULL: none, or one
@@ -41,7 +38,6 @@ struct schema_key {
                       to this character */
     bool personal; /* not inherited */
     bool quotable; /* quotes are part of the value's syntax */
-    bool later;    /* see LATER */
 };
 
 enum { SCHEMA_KEYS_MAX = 64 }; /* of one type of section */

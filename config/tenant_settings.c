@@ -132,6 +132,15 @@ static int set_sandbox(struct loader *l, void *target, const struct origin *at, 
     return b->sandbox == NULL ? err_no_memory(err) : 0;
 }
 
+static int set_pty(struct loader *l, void *target, const struct origin *at, const char *value,
+                   struct err *err)
+{
+    (void)l;
+    struct tenant *t = &((struct tenant_build *)target)->t;
+    t->pty_at = *at;
+    return value_bool(value, &t->pty, err);
+}
+
 static int set_rate(struct loader *l, void *target, const struct origin *at, const char *value,
                     struct err *err)
 {
@@ -165,7 +174,7 @@ static const struct schema_key tenant_keys[] = {
     {KEY("command", KEY_LIST, NULL), .set = tenant_set_command, .quotable = true},
     {KEY("subsystem", KEY_LIST, NULL), .set = tenant_set_subsystem, .quotable = true,
      .replaces = ':'},
-    {KEY("pty", KEY_SINGLE, "no"), .parse = schema_bool, IN_TENANT(pty), LATER},
+    {KEY("pty", KEY_SINGLE, "no"), .set = set_pty},
     {KEY("max-connections", KEY_SINGLE, "100"), .parse = schema_count, IN_TENANT(max_connections),
      .min = 1, .max = 100000, .infinite = true},
     {KEY("max-execs", KEY_SINGLE, "64"), .parse = schema_count, IN_TENANT(max_execs), .min = 1,

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -29,6 +30,7 @@ struct start {
     const char *const *envp;
     const char *tries[PATH_TRIES_MAX]; /* what to execute, in turn */
     size_t n_tries;
+    bool terminal; /* fd 0 becomes the controlling terminal of its session */
     int ruleset;
     int listener;
     enum report_stage stage;
@@ -67,6 +69,7 @@ static int NO_SANITIZE child_main(void *arg)
     uint64_t no_signals = 0;
     /* Its own session, so that a signal to its group reaches neither the worker nor others. */
     if (syscall(SYS_setsid) < 0 ||
+        (start->terminal && syscall(SYS_ioctl, STDIN_FILENO, TIOCSCTTY, 0) < 0) ||
         syscall(SYS_rt_sigprocmask, SIG_SETMASK, &no_signals, NULL, sizeof no_signals) < 0)
         return child_fail(start, STAGE_FORK);
     /* A domain below the worker's: nothing in it may trace, or with ABI 6 signal, the worker. */
@@ -117,16 +120,42 @@ static int list_tries(struct start *start, const char *name, char *buf, size_t l
     return 0;
 }
 
+/* "-bash" for "/bin/bash": so login(1) tells a shell that it is a login's. Returns 0, or -1 with
+ * errno. */
+static int name_login(const char **name, char *buf, size_t len)
+{
+    const char *slash = strrchr(*name, '/');
+    int n = snprintf(buf, len, "-%s", slash != NULL ? slash + 1 : *name);
+    if (n < 0 || (size_t)n >= len) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    *name = buf;
+    return 0;
+}
+
 int command_start(const struct sandbox_template *tpl, const struct sandbox_job *job, int ruleset,
                   struct command *out, enum report_stage *stage)
 {
     static char stack[CHILD_STACK] __attribute__((aligned(64)));
     static char paths[PATH_TRIES_MAX * PATH_LEN_MAX];
-    struct start start = {
-        .tpl = tpl, .argv = job->argv, .envp = job->envp, .ruleset = ruleset, .listener = -1};
+    static const char *login[2];
+    static char name[PATH_LEN_MAX];
+    struct start start = {.tpl = tpl,
+                          .argv = job->argv,
+                          .envp = job->envp,
+                          .terminal = job->terminal != NULL,
+                          .ruleset = ruleset,
+                          .listener = -1};
     *stage = STAGE_EXEC;
     if (list_tries(&start, job->argv[0] != NULL ? job->argv[0] : "", paths, sizeof paths) < 0)
         return -1;
+    if (job->login) {
+        login[0] = job->argv[0];
+        if (name_login(&login[0], name, sizeof name) < 0)
+            return -1;
+        start.argv = login;
+    }
     *stage = STAGE_FORK;
     pid_t pid = clone(child_main, stack + sizeof stack,
                       CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &start);

@@ -5,6 +5,7 @@
 #include "drop.h"
 #include "landlock.h"
 #include "procfs.h"
+#include "devpts.h"
 #include "tree.h"
 
 #include <errno.h>
@@ -30,23 +31,31 @@ static int fail(int num)
     return -1;
 }
 
-int enter_descriptors(const struct sandbox_job *job, int workspace)
+int enter_descriptors(const struct sandbox_job *job, int workspace, int devpts)
 {
     enum { CLEAR = 16 };
-    const int given[] = {job->stdio[0], job->stdio[1], job->stdio[2], job->report_fd, workspace};
-    const int n = workspace >= 0 ? WORKER_WORKSPACE_FD + 1 : WORKER_WORKSPACE_FD;
-    int high[array_len(given)];
-    for (int i = 0; i < n; i++) {
+    const bool terminal = job->terminal != NULL;
+    const int given[] = {terminal ? -1 : job->stdio[0],
+                         terminal ? -1 : job->stdio[1],
+                         terminal ? -1 : job->stdio[2],
+                         job->report_fd,
+                         workspace,
+                         devpts};
+    _Static_assert(array_len(given) == WORKER_FDS, "one for each number");
+    int high[WORKER_FDS];
+    for (int i = 0; i < WORKER_FDS; i++) {
         /* Out of the way first: the numbers given may themselves be among the first. */
-        high[i] = fcntl(given[i], F_DUPFD_CLOEXEC, CLEAR);
+        high[i] = given[i] < 0 ? -1 : fcntl(given[i], F_DUPFD_CLOEXEC, CLEAR);
+        if (given[i] >= 0 && high[i] < 0)
+            return -1;
+    }
+    for (int i = 0; i < WORKER_FDS; i++) {
         if (high[i] < 0)
+            (void)close(i);
+        else if (dup3(high[i], i, i < WORKER_REPORT_FD ? 0 : O_CLOEXEC) < 0)
             return -1;
     }
-    for (int i = 0; i < n; i++) {
-        if (dup3(high[i], i, i < WORKER_REPORT_FD ? 0 : O_CLOEXEC) < 0)
-            return -1;
-    }
-    return close_range((unsigned)n, ~0U, 0);
+    return close_range(WORKER_FDS, ~0U, 0);
 }
 
 /* Nothing of how the daemon treats signals, files and time reaches the command. */
@@ -87,6 +96,16 @@ static int format_scratch(char *buf, size_t len, uint64_t size, const struct san
     return n > 0 && (size_t)n < len ? 0 : fail(ENAMETOOLONG);
 }
 
+/* The first that is opened inside: 0-2 are free until then. */
+static int attach_terminals(const struct sandbox_job *job)
+{
+    if (!job->ptys)
+        return 0;
+    if (devpts_attach(WORKER_DEVPTS_FD) < 0 || close(WORKER_DEVPTS_FD) < 0)
+        return -1;
+    return job->terminal == NULL ? 0 : devpts_open();
+}
+
 /* Made by the spawner, which sees the host; it lies on the root of the template. */
 static int attach_workspace(const struct sandbox_spec *spec)
 {
@@ -105,7 +124,7 @@ static int mount_private(const struct sandbox_spec *spec, const struct sandbox_j
         format_scratch(shm, sizeof shm, SHM_SIZE, job) < 0)
         return -1;
     /* proc before /run, which covers the masks. */
-    if (procfs_mount(spec) < 0 || mount_tmpfs("/tmp", 0, tmp) < 0 ||
+    if (attach_terminals(job) < 0 || procfs_mount(spec) < 0 || mount_tmpfs("/tmp", 0, tmp) < 0 ||
         mount_tmpfs("/dev/shm", MS_NOEXEC, shm) < 0 || attach_workspace(spec) < 0)
         return -1;
     return mount_tmpfs("/run", MS_NOEXEC, "size=64k,nr_inodes=16,mode=0755");

@@ -8,13 +8,14 @@
 #include "sandbox.h"
 
 /* A worker's descriptors: 0, 1 and 2 are the command's, then these. */
-enum { WORKER_REPORT_FD = 3, WORKER_WORKSPACE_FD = 4 };
+enum { WORKER_REPORT_FD = 3, WORKER_WORKSPACE_FD, WORKER_DEVPTS_FD, WORKER_FDS };
 
 /*
- * Takes job->stdio to 0-2, job->report_fd to WORKER_REPORT_FD and `workspace`, if there is one, to
- * WORKER_WORKSPACE_FD, and closes everything else. Returns 0, or -1 with errno.
+ * Takes job->stdio to 0-2 unless a terminal is to be there, job->report_fd to WORKER_REPORT_FD,
+ * `workspace` and `devpts`, if they are not -1, to WORKER_WORKSPACE_FD and WORKER_DEVPTS_FD, and
+ * closes everything else. Returns 0, or -1 with errno.
  */
-int enter_descriptors(const struct sandbox_job *job, int workspace);
+int enter_descriptors(const struct sandbox_job *job, int workspace, int devpts);
 
 /*
  * Run by pid 1 of the new namespaces, as root, after enter_descriptors(): builds what is private to

@@ -28,6 +28,13 @@ struct sandbox_template {
     struct egress *egress; /* NETWORK_EGRESS: its programs, else NULL */
 };
 
+/* A terminal as the client has it; 0 where it doesn't say. */
+struct terminal_spec {
+    uint16_t columns, rows, x_pixels, y_pixels;
+    const unsigned char *modes; /* as RFC 4254 §8 encodes them */
+    size_t modes_len;
+};
+
 struct sandbox_job {
     const char *const *argv; /* argv[0] is looked up in PATH of envp when it has no slash */
     const char *const *envp; /* complete; nothing is added */
@@ -44,6 +51,12 @@ struct sandbox_job {
     uint64_t memory;         /* bytes, less than the spec has; or that, or 0: the spec's */
     uint64_t memory_total;   /* of all jobs of this uid; SPEC_INFINITY or 0: any */
     uint64_t tasks_total;    /* of all jobs of this uid, where CGROUP_PIDS isn't; 0: any number */
+
+    /* The job may make terminals; one that the client has asked for is its fds 0, 1 and 2. */
+    bool ptys;
+    const struct terminal_spec *terminal; /* or NULL; with ptys only */
+
+    bool login; /* argv is one word, which the command is told with a '-', like a login shell */
 };
 
 /*
@@ -70,9 +83,10 @@ int sandbox_share(const struct sandbox_template *tpl, uid_t owner, gid_t group, 
  * Starts the worker, pid 1 of a new sandbox, which enters it and runs the job; how it went is told
  * on job->report_fd alone (report.h). The caller ends up in the template's mount namespace
  * (setns(2)) and with an empty capability bounding set, and is the parent that must reap *pid: the
- * worker dies with it. Returns 0 and owns *pidfd (CLOEXEC), or -1.
+ * worker dies with it. Returns 0 and owns *pidfd and, of a job with a terminal, *terminal, its
+ * outer side (both CLOEXEC); or -1. `terminal` may be NULL where there is none.
  */
 int sandbox_spawn(const struct sandbox_template *tpl, const struct sandbox_job *job, pid_t *pid,
-                  int *pidfd, struct err *err);
+                  int *pidfd, int *terminal, struct err *err);
 
 #endif

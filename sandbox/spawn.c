@@ -3,6 +3,7 @@
 #include "binds.h"
 #include "cleanup.h"
 #include "drop.h"
+#include "devpts.h"
 #include "worker.h"
 #include "workspace.h"
 
@@ -56,13 +57,13 @@ static int attach_programs(const struct sandbox_template *tpl, const struct sand
 }
 
 int sandbox_spawn(const struct sandbox_template *tpl, const struct sandbox_job *job, pid_t *pid,
-                  int *pidfd, struct err *err)
+                  int *pidfd, int *terminal, struct err *err)
 {
     *pidfd = -1;
     if (attach_programs(tpl, job, err) < 0)
         return -1;
     prepare_caller();
-    cleanup_fd int workspace = -1;
+    cleanup_fd int workspace = -1, devpts = -1, outside = -1;
     bool opened = workspace_open(tpl, job, &workspace, err) == 0;
     /* Cloned from there the copy is cheap; from the host's namespace it would copy every mount. And
      * whoever stayed in what a connection shares would keep it. */
@@ -70,7 +71,7 @@ int sandbox_spawn(const struct sandbox_template *tpl, const struct sandbox_job *
         return err_set(err, errno, "sandbox '%s': setns", tpl->spec->name);
     if (!opened)
         return -1;
-    if (binds_hide_again(tpl->spec, err) < 0)
+    if (binds_hide_again(tpl->spec, err) < 0 || devpts_make(job, &devpts, &outside, err) < 0)
         return err_wrap(err, "sandbox '%s'", tpl->spec->name);
     /* No signal may find the child with the caller's state. The worker sets a mask of its own. */
     sigset_t all, old;
@@ -80,9 +81,11 @@ int sandbox_spawn(const struct sandbox_template *tpl, const struct sandbox_job *
     *pid = clone_worker(tpl->spec, job, pidfd);
     int num = errno;
     if (*pid == 0)
-        worker_run(tpl, job, workspace);
+        worker_run(tpl, job, workspace, devpts);
     (void)sigprocmask(SIG_SETMASK, &old, NULL);
     if (*pid < 0)
         return err_set(err, num, "sandbox '%s': clone3", tpl->spec->name);
+    if (terminal != NULL)
+        *terminal = steal_fd(&outside);
     return 0;
 }

@@ -150,6 +150,7 @@ struct sandbox_spec {
     uint64_t tmp_size; /* bytes, of the private /tmp */
     uint64_t tasks;    /* RLIMIT_NPROC: processes and threads of the tenant, over all its execs */
     uint64_t time_ms;  /* wall time; SPEC_INFINITY: none */
+    uint64_t warn_ms;  /* how long before time_ms or idle_ms is over the client is told; 0: never */
     struct seccomp_spec seccomp;
 };
 

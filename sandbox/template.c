@@ -37,6 +37,7 @@ static const struct {
     {"dev/stdin", "/proc/self/fd/0"},
     {"dev/stdout", "/proc/self/fd/1"},
     {"dev/stderr", "/proc/self/fd/2"},
+    {"dev/ptmx", "pts/ptmx"}, /* leads nowhere where there are no terminals */
     {"var/tmp", "../tmp"},
     {"var/run", "../run"},
 };
@@ -79,7 +80,7 @@ static int build_devices(int root, struct err *err)
             return -1;
         }
     }
-    if (tree_dir(root, "dev/shm", 0755, err) < 0)
+    if (tree_dir(root, "dev/shm", 0755, err) < 0 || tree_dir(root, "dev/pts", 0755, err) < 0)
         return -1;
     for (size_t i = 0; i < array_len(links); i++) {
         if (tree_link(root, links[i].path, links[i].target, err) < 0)

@@ -253,11 +253,12 @@ static int check_notif_sizes(void)
     return -1;
 }
 
-void worker_run(const struct sandbox_template *tpl, const struct sandbox_job *job, int workspace)
+void worker_run(const struct sandbox_template *tpl, const struct sandbox_job *job, int workspace,
+                int devpts)
 {
     struct worker worker = {
         .profile = &tpl->spec->seccomp, .report = WORKER_REPORT_FD, .killed = {.nr = -1}};
-    if (enter_descriptors(job, workspace) < 0)
+    if (enter_descriptors(job, workspace, devpts) < 0)
         fail_and_exit(job->report_fd, STAGE_STDIO, errno, WHY_NONE);
     enum report_stage stage = STAGE_MOUNT;
     int ruleset = enter(tpl, job, &stage);

@@ -7,11 +7,11 @@
 #include "sandbox.h"
 
 /*
- * Enters the sandbox, with `workspace` mounted in its place if it has one, runs the job and
- * supervises it until it ends or the master hangs up. The kernel kills whatever else runs in the
- * sandbox when this process ends.
+ * Enters the sandbox, with `workspace` and `devpts` mounted in their places if it has them (else
+ * they are -1), runs the job and supervises it until it ends or the master hangs up. The kernel
+ * kills whatever else runs in the sandbox when this process ends.
  */
-void worker_run(const struct sandbox_template *tpl, const struct sandbox_job *job, int workspace)
-    __attribute__((noreturn));
+void worker_run(const struct sandbox_template *tpl, const struct sandbox_job *job, int workspace,
+                int devpts) __attribute__((noreturn));
 
 #endif

@@ -110,7 +110,7 @@ spawn_and_exit(const struct sandbox_template *tpl, const struct learn_job *of, s
     close_fd(&links->report[0]);
     if (read(links->go[0], &byte, 1) != 1)
         _exit(1);
-    if (sandbox_spawn(tpl, &job, &pid, &pidfd, &err) < 0) {
+    if (sandbox_spawn(tpl, &job, &pid, &pidfd, NULL, &err) < 0) {
         (void)!write(links->error[1], &err, sizeof err);
         _exit(1);
     }

@@ -212,7 +212,7 @@ static int start(const struct sandbox_template *tpl, const struct tenant *tenant
         .cgroup = cgroup,
         .tasks_total = tenant->total.tasks == SPEC_INFINITY ? 0 : tenant->total.tasks,
     };
-    return sandbox_spawn(tpl, &job, &life->worker, &life->pidfd, err);
+    return sandbox_spawn(tpl, &job, &life->worker, &life->pidfd, NULL, err);
 }
 
 /* Until the last report: who hangs up before ends the sandbox. */

@@ -34,6 +34,8 @@ enum {
     IPC_BLOB_MAX = 8192,
     IPC_LINE_MAX = 1024,
     IPC_RECEIPT_MAX = 2048,
+    IPC_MODES_MAX = 1024,
+    IPC_TERM_MAX = 64,
     IPC_HOST_MAX = 64,
     IPC_ID_MAX = 64,
     IPC_KEYS_MAX = 8,
@@ -91,27 +93,52 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     F(u32, channel, UINT32_MAX)                                                                    \
     F(u8, accepted, 1)
 
-/* kind is an enum exec_kind; truncated: the client sent more than IPC_COMMAND_MAX bytes. */
+/* Whether a channel may have a terminal; if not, `text` is why, for the client. */
+#define FIELDS_REQ_TERMINAL(F) F(u32, channel, UINT32_MAX)
+#define FIELDS_ANS_TERMINAL(F)                                                                     \
+    F(u32, channel, UINT32_MAX)                                                                    \
+    F(u8, accepted, 1)                                                                             \
+    F(str, text, IPC_LINE_MAX)
+
+/* A client's terminal, where there is one: its size and its modes as RFC 4254 §8 encodes them. */
+#define FIELDS_TERMINAL(F)                                                                         \
+    F(u8, terminal, 1)                                                                             \
+    F(u32, columns, UINT16_MAX)                                                                    \
+    F(u32, rows, UINT16_MAX)                                                                       \
+    F(u32, x_pixels, UINT16_MAX)                                                                   \
+    F(u32, y_pixels, UINT16_MAX)                                                                   \
+    F(bytes, modes, IPC_MODES_MAX)
+
+/* kind is an enum exec_kind; truncated: the client sent more than IPC_COMMAND_MAX bytes. term is
+ * the client's name for its terminal. */
 #define FIELDS_REQ_EXEC(F)                                                                         \
     F(u32, channel, UINT32_MAX)                                                                    \
     F(u8, kind, 2)                                                                                 \
     F(bytes, command, IPC_COMMAND_MAX)                                                             \
     F(u8, truncated, 1)                                                                            \
+    FIELDS_TERMINAL(F)                                                                             \
+    F(str, term, IPC_TERM_MAX)                                                                     \
     F(strv, env_names, IPC_ENV_MAX)                                                                \
     F(strv, env_values, IPC_ENV_MAX)
-/* Allowed: three fds, the session's ends of stdin, stdout and stderr; the session says EVT_OVER
- * when no byte was moved for idle_ms, and when more than output_max were written (UINT64_MAX: no
- * limit). Denied: `text` is the line for the client's stderr (no newline), `status` its exit-status
- * and `receipt` as in EVT_EXIT. */
+/* Allowed: three fds, the session's ends of stdin, stdout and stderr, or with `terminal` none,
+ * since EVT_TERMINAL brings it; the session says EVT_OVER when no byte was moved for idle_ms, and
+ * when more than output_max were written (UINT64_MAX: no limit); `text`, if not empty, is what it
+ * tells the client warn_ms before idle_ms is over. Denied: `text` is the line for the client's
+ * stderr (no newline), `status` its exit-status and `receipt` as in EVT_EXIT. */
 #define FIELDS_ANS_EXEC(F)                                                                         \
     F(u32, channel, UINT32_MAX)                                                                    \
     F(u8, allowed, 1)                                                                              \
     F(str, exec_id, IPC_ID_MAX)                                                                    \
     F(str, text, IPC_LINE_MAX)                                                                     \
     F(u32, status, 255)                                                                            \
+    F(u8, terminal, 1)                                                                             \
     F(u64, idle_ms, UINT64_MAX)                                                                    \
+    F(u64, warn_ms, UINT64_MAX)                                                                    \
     F(u64, output_max, UINT64_MAX)                                                                 \
     F(str, receipt, IPC_RECEIPT_MAX)
+
+/* The outer side of the exec's terminal, twice: to be written to and to be read from. */
+#define FIELDS_EVT_TERMINAL(F) F(u32, channel, UINT32_MAX)
 
 /* A line for the client's stderr while the exec waits for its turn or runs. */
 #define FIELDS_EVT_NOTE(F)                                                                         \
@@ -185,25 +212,29 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     F(u32, signo, 255)                                                                             \
     F(u32, status, 255)
 
-/* Start an exec; fds: stdin, stdout and stderr of the command, the worker's report end; then, if
- * `cgroup`, the directory of its cgroup, whose limits these controllers keep (cgroup.h); and, if
- * `shared`, last the workspace that the execs of its connection share. memory: what it may use, in
- * bytes, UINT64_MAX: any. */
+/* Start an exec; fds: stdin, stdout and stderr of the command, unless it has a terminal; the
+ * worker's report end; then, if `cgroup`, the directory of its cgroup, whose limits these
+ * controllers keep (cgroup.h); and, if `shared`, last the workspace that the execs of its
+ * connection share. memory: what it may use, in bytes, UINT64_MAX: any. */
 #define FIELDS_REQ_SPAWN(F)                                                                        \
     F(u64, exec, UINT64_MAX)                                                                       \
     F(u32, tenant, UINT32_MAX)                                                                     \
     F(u32, sandbox, UINT32_MAX)                                                                    \
     F(strv, argv, IPC_ARGV_MAX)                                                                    \
     F(strv, envp, IPC_ARGV_MAX)                                                                    \
+    F(u8, login, 1)                                                                                \
+    FIELDS_TERMINAL(F)                                                                             \
     F(u8, shared, 1)                                                                               \
     F(u8, cgroup, 1)                                                                               \
     F(u32, controllers, UINT32_MAX)                                                                \
     F(u64, memory, UINT64_MAX)
-/* fds: a pidfd of the worker, if ok, else text and err_num say why; and, if `shared`, a workspace
- * to be shared that was made for this exec, since none came with it. */
+/* fds: a pidfd of the worker, if ok, else text and err_num say why; with `terminal`, the outer side
+ * of it; and, if `shared`, a workspace to be shared that was made for this exec, since none came
+ * with it. */
 #define FIELDS_ANS_SPAWN(F)                                                                        \
     F(u64, exec, UINT64_MAX)                                                                       \
     F(u8, ok, 1)                                                                                   \
+    F(u8, terminal, 1)                                                                             \
     F(u8, shared, 1)                                                                               \
     F(u32, err_num, 4095)                                                                          \
     F(str, text, IPC_LINE_MAX)
@@ -236,8 +267,11 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     X(ANS_SIGN, ans_sign, LINK_SESSION, FROM_MASTER, STATE_SESSION_ANY, 0, 0)                      \
     X(REQ_ENV, req_env, LINK_SESSION, FROM_PEER, STATE_AUTHED, 0, 0)                               \
     X(ANS_ENV, ans_env, LINK_SESSION, FROM_MASTER, STATE_AUTHED, 0, 0)                             \
+    X(REQ_TERMINAL, req_terminal, LINK_SESSION, FROM_PEER, STATE_AUTHED, 0, 0)                     \
+    X(ANS_TERMINAL, ans_terminal, LINK_SESSION, FROM_MASTER, STATE_AUTHED, 0, 0)                   \
     X(REQ_EXEC, req_exec, LINK_SESSION, FROM_PEER, STATE_AUTHED, 0, 0)                             \
     X(ANS_EXEC, ans_exec, LINK_SESSION, FROM_MASTER, STATE_AUTHED, 0, 3)                           \
+    X(EVT_TERMINAL, evt_terminal, LINK_SESSION, FROM_MASTER, STATE_AUTHED, 2, 2)                   \
     X(EVT_NOTE, evt_note, LINK_SESSION, FROM_MASTER, STATE_AUTHED, 0, 0)                           \
     X(EVT_EXIT, evt_exit, LINK_SESSION, FROM_MASTER, STATE_AUTHED, 0, 0)                           \
     X(EVT_CLOSE, evt_close, LINK_SESSION, FROM_MASTER, STATE_SESSION_ANY, 0, 0)                    \
@@ -254,8 +288,8 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     X(EVT_DIED, evt_died, LINK_ZYGOTE, FROM_PEER, STATE_READY, 0, 0)                               \
     X(SPAWNER_READY, spawner_ready, LINK_SPAWNER, FROM_PEER, STATE_STARTING, 0, 1)                 \
     X(SPAWNER_FAILED, spawner_failed, LINK_SPAWNER, FROM_PEER, STATE_STARTING, 0, 0)               \
-    X(REQ_SPAWN, req_spawn, LINK_SPAWNER, FROM_MASTER, STATE_READY, 4, 6)                          \
-    X(ANS_SPAWN, ans_spawn, LINK_SPAWNER, FROM_PEER, STATE_READY, 0, 2)                            \
+    X(REQ_SPAWN, req_spawn, LINK_SPAWNER, FROM_MASTER, STATE_READY, 1, 6)                          \
+    X(ANS_SPAWN, ans_spawn, LINK_SPAWNER, FROM_PEER, STATE_READY, 0, 3)                            \
     X(EVT_KEYS, evt_keys, LINK_SIGNER, FROM_MASTER, STATE_STARTING, 1, IPC_KEYS_MAX)               \
     X(SIGNER_READY, signer_ready, LINK_SIGNER, FROM_PEER, STATE_STARTING, 0, 0)                    \
     X(SIGNER_FAILED, signer_failed, LINK_SIGNER, FROM_PEER, STATE_STARTING, 0, 0)                  \

@@ -178,11 +178,11 @@ static void start(const struct asking *asking, const struct decision *decision,
         .req = asking->req,
         .rule = &decision->rule,
         .sandbox = server->current->policy->sandboxes[decision->sandbox].name,
+        .terminal = decision->terminal,
         .queued_ms = waited_ms(asking)};
     audit_start(server, &record);
     rate_take(&load->rate, tenant->rate, tenant->rate_ms, loop_now_ms());
-    if (exec_start(asking->connection, asking->req->channel, &asking->record, load, decision,
-                   &err) == 0)
+    if (exec_start(asking->connection, asking->req, &asking->record, load, decision, &err) == 0)
         return;
     log_line(LOG_LEVEL_ERROR, "%s: %s", asking->record.id, err.text);
     const struct refusal refusal = {.verdict = VERDICT_SANDBOX,
@@ -271,6 +271,8 @@ void admit_judge(struct asking *asking)
         .command = (const char *)req->command.data,
         .command_len = req->command.len,
         .command_truncated = req->truncated,
+        .terminal = req->terminal,
+        .term = req->term,
         .env_names = names,
         .env_values = values,
         .n_env = req->env_names.count,

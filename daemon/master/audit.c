@@ -155,6 +155,8 @@ void audit_start(struct server *server, const struct audit_start *start)
     json_str(&json, "limit", start->limit);
     put_place(&json, start->rule);
     json_str(&json, "sandbox", start->sandbox);
+    json_bool(&json, "terminal", start->terminal);
+    json_str(&json, "term", req->terminal ? req->term : NULL);
     json_uint(&json, "queued_ms", start->queued_ms);
     finish(server, &json);
 }

@@ -26,6 +26,7 @@ struct audit_start {
     const char *reason;        /* NULL where it was allowed */
     const char *limit;         /* that refused what the rules allow, or NULL */
     const char *sandbox;       /* NULL where it was denied */
+    bool terminal;             /* it gets one */
     uint64_t queued_ms;        /* it has waited for its turn */
 };
 void audit_start(struct server *server, const struct audit_start *start);

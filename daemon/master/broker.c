@@ -11,6 +11,7 @@
 #include "proof.h"
 #include "signature.h"
 #include "signer.h"
+#include "terminal_rule.h"
 #include "waiting.h"
 
 #include <inttypes.h>
@@ -258,6 +259,24 @@ void broker_on_req_env(struct connection *connection, const struct msg_req_env *
     bool accepted = login.accepted && tenant_accepts_env(login.tenant, req->name, req->value);
     struct ipc_msg answer = {.type = MSG_ANS_ENV,
                              .ans_env = {.channel = req->channel, .accepted = accepted}};
+    connection_send(connection, &answer, NULL, 0);
+}
+
+void broker_on_req_terminal(struct connection *connection, const struct msg_req_terminal *req)
+{
+    struct login_request who = broker_who_is(connection);
+    struct login login;
+    struct origin at;
+    char why[128] = "", text[IPC_LINE_MAX] = "no terminal is offered here";
+    decide_login(&who, &login);
+    bool accepted = login.accepted && terminal_rule_allows(&login, why, sizeof why, &at);
+    if (why[0] != '\0' && login.tenant->explain == EXPLAIN_RULE && at.file != NULL)
+        (void)snprintf(text, sizeof text, "no terminal: %s (%.64s:%u)", why, at.file, at.line);
+    else if (why[0] != '\0' && login.tenant->explain != EXPLAIN_NONE)
+        (void)snprintf(text, sizeof text, "no terminal: %s", why);
+    struct ipc_msg answer = {
+        .type = MSG_ANS_TERMINAL,
+        .ans_terminal = {.channel = req->channel, .accepted = accepted, .text = text}};
     connection_send(connection, &answer, NULL, 0);
 }
 

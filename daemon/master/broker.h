@@ -1,5 +1,6 @@
 /*
- * broker.h - answers what a session asks: the mirror of its ask_sign(), ask_auth(), ask_env() and
+ * broker.h - answers what a session asks: the mirror of its ask_sign(), ask_auth(), ask_env(),
+ * ask_terminal() and
  * ask_exec().
  *
  * The session is not trusted: everything is judged here again, by the policy that is current now.
@@ -14,6 +15,7 @@ void broker_on_req_sign(struct connection *connection, const struct msg_req_sign
 void broker_on_signed(struct connection *connection, struct wire_bytes signature);
 void broker_on_req_auth(struct connection *connection, const struct msg_req_auth *req);
 void broker_on_req_env(struct connection *connection, const struct msg_req_env *req);
+void broker_on_req_terminal(struct connection *connection, const struct msg_req_terminal *req);
 void broker_on_req_exec(struct connection *connection, const struct msg_req_exec *req);
 
 /* Who is on an authenticated connection, to be judged by the policy of this moment. */

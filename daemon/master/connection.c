@@ -341,6 +341,9 @@ static void dispatch(struct connection *connection, const struct ipc_msg *msg)
     case MSG_REQ_ENV:
         broker_on_req_env(connection, &msg->req_env);
         break;
+    case MSG_REQ_TERMINAL:
+        broker_on_req_terminal(connection, &msg->req_terminal);
+        break;
     case MSG_REQ_EXEC:
         broker_on_req_exec(connection, &msg->req_exec);
         break;

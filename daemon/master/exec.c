@@ -252,9 +252,35 @@ void exec_fail(struct exec *exec)
     exec_finish(exec, &failed);
 }
 
+/* Of a command that is quicker than the spawner's answer: the session must have its terminal before
+ * it hears of the end. Without an answer job_fail_asked() ends it. */
+static bool hold_report(struct exec *exec)
+{
+    if (!exec->terminal_due || exec->job != NULL)
+        return false;
+    loop_remove(exec->server->loop, &exec->source);
+    exec->report_held = true;
+    return true;
+}
+
+static void release_report(struct exec *exec)
+{
+    struct err err = {0};
+    exec->terminal_due = false;
+    if (!exec->report_held)
+        return;
+    exec->report_held = false;
+    if (loop_add(exec->server->loop, &exec->source, exec->report_fd, on_report, &err) == 0)
+        return;
+    log_line(LOG_LEVEL_ERROR, "%s: %s", exec->record.id, err.text);
+    exec_finish(exec, NULL);
+}
+
 static void on_report(struct loop_source *source)
 {
     struct exec *exec = CONTAINER_OF(source, struct exec, source);
+    if (hold_report(exec))
+        return;
     unsigned char buf[REPORT_MAX];
     struct report report;
     ssize_t n = recv(exec->report_fd, buf, sizeof buf, MSG_DONTWAIT | MSG_TRUNC);
@@ -291,8 +317,42 @@ static int watch(struct exec *exec, struct plumbing *p, struct err *err)
     return loop_add(exec->server->loop, &exec->source, exec->report_fd, on_report, err);
 }
 
-int exec_start(struct connection *connection, uint32_t channel, const struct exec_record *record,
-               struct tenant_load *load, const struct decision *decision, struct err *err)
+/* What the session is to say when the idle limit is near; "" where it says nothing. */
+static void word_idle_warning(const struct exec *exec, char *line, size_t len)
+{
+    const struct sandbox_spec *spec = exec_spec(exec);
+    char quiet[32], left[32];
+    line[0] = '\0';
+    if (spec->warn_ms > 0 && spec->warn_ms < spec->idle_ms && spec->idle_ms != SPEC_INFINITY)
+        (void)snprintf(
+            line, len,
+            "postern: warning: no input or output for %s; without any it ends in %s [%s]",
+            verdict_duration(spec->idle_ms - spec->warn_ms, quiet, sizeof quiet),
+            verdict_duration(spec->warn_ms, left, sizeof left), exec->record.id);
+}
+
+static void answer_session(struct exec *exec, const struct plumbing *p, bool terminal)
+{
+    char warning[IPC_LINE_MAX];
+    word_idle_warning(exec, warning, sizeof warning);
+    struct ipc_msg answer = {
+        .type = MSG_ANS_EXEC,
+        .ans_exec = {.channel = exec->channel,
+                     .allowed = 1,
+                     .exec_id = exec->record.id,
+                     .text = warning,
+                     .receipt = "",
+                     .terminal = terminal,
+                     .idle_ms = exec_spec(exec)->idle_ms,
+                     .warn_ms = warning[0] != '\0' ? exec_spec(exec)->warn_ms : 0,
+                     .output_max = exec_spec(exec)->output}};
+    const int fds[] = {p->in[0], p->out[0], p->err[0]};
+    connection_send(exec->connection, &answer, fds, terminal ? 0 : array_len(fds));
+}
+
+int exec_start(struct connection *connection, const struct msg_req_exec *req,
+               const struct exec_record *record, struct tenant_load *load,
+               const struct decision *decision, struct err *err)
 {
     struct server *server = connection->server;
     struct plumbing p;
@@ -305,35 +365,27 @@ int exec_start(struct connection *connection, uint32_t channel, const struct exe
         .load = tenant_load_ref(load),
         .generation = generation_ref(server->current),
         .number = ++server->exec_count,
-        .channel = channel,
+        .channel = req->channel,
         .sandbox = decision->sandbox,
         .limits = decision->limits,
         .record = *record,
         .report_fd = -1,
+        .terminal_due = decision->terminal,
         .source = {.fd = -1},
         .pidfd = -1,
         .started_ms = loop_now_ms(),
     };
     (void)snprintf(exec->program, sizeof exec->program, "%s", decision->argv[0]);
     link_exec(exec);
-    if (plumbing_open(&p, err) < 0 ||
+    if (plumbing_open(&p, decision->terminal, err) < 0 ||
         leaf_make(server, decision->login.tenant, exec, &exec->leaf, err) < 0 ||
-        (exec->job = job_make(exec, decision->login.tenant, decision, &p, err)) == NULL ||
-        watch(exec, &p, err) < 0 || job_submit(exec, err) < 0) {
+        (exec->job = job_make(exec, req, decision, &p, err)) == NULL || watch(exec, &p, err) < 0 ||
+        job_submit(exec, err) < 0) {
         plumbing_close(&p);
         exec_free(exec);
         return -1;
     }
-    struct ipc_msg answer = {.type = MSG_ANS_EXEC,
-                             .ans_exec = {.channel = channel,
-                                          .allowed = 1,
-                                          .exec_id = exec->record.id,
-                                          .text = "",
-                                          .receipt = "",
-                                          .idle_ms = exec_spec(exec)->idle_ms,
-                                          .output_max = exec_spec(exec)->output}};
-    int fds[] = {p.in[0], p.out[0], p.err[0]};
-    connection_send(connection, &answer, fds, array_len(fds));
+    answer_session(exec, &p, decision->terminal);
     plumbing_close(&p);
     note_memory(exec);
     return 0;
@@ -374,6 +426,15 @@ void exec_connection_gone(struct connection *connection)
     }
 }
 
+/* The session waits for it; without a session the terminal hangs up at once. */
+static void pass_terminal(const struct exec *exec, int fd)
+{
+    struct ipc_msg msg = {.type = MSG_EVT_TERMINAL, .evt_terminal = {.channel = exec->channel}};
+    const int fds[] = {fd, fd};
+    if (exec->connection != NULL && !exec->done)
+        connection_send(exec->connection, &msg, fds, array_len(fds));
+}
+
 void exec_on_ans_spawn(struct generation *generation, struct ipc_in *in)
 {
     const struct msg_ans_spawn *ans = &in->msg.ans_spawn;
@@ -394,10 +455,13 @@ void exec_on_ans_spawn(struct generation *generation, struct ipc_in *in)
     if (exec == NULL)
         return;
     exec->pidfd = ipc_take_fd(in, 0);
+    if (ans->terminal)
+        pass_terminal(exec, in->fds[1]);
     if (exec->killed)
         (void)pidfd_send_signal(exec->pidfd, SIGKILL, NULL, 0);
     terminate_when_time_is_over(exec);
     log_line(LOG_LEVEL_DEBUG, "%s: worker started", exec->record.id);
+    release_report(exec);
 }
 
 void exec_abandon_all(struct server *server)

@@ -62,6 +62,8 @@ struct exec {
     enum end_cause cause;
     char why[256];       /* of CAUSE_LOGIN, for the client */
     struct rate signals; /* that its client has sent */
+    bool terminal_due;   /* the spawner's answer is to bring its terminal */
+    bool report_held;    /* the report is not looked at before it has */
     bool terminating;
     bool killed;   /* the worker itself, at the end of its patience */
     bool measured; /* `usage` is valid */
@@ -89,12 +91,14 @@ const struct sandbox_spec *exec_spec(const struct exec *exec);
 enum explain_level exec_explain(const struct exec *exec);
 
 /*
- * Starts an allowed exec: pipes to the session, a job to the spawner. On failure nothing is left
+ * Starts an allowed exec: pipes to the session, or a terminal when the spawner has made it, and a
+ * job to the spawner. On failure nothing is left
  * and err says why. On success the exec is in the server's list, it counts for `load`, and the
  * session has been answered.
  */
-int exec_start(struct connection *connection, uint32_t channel, const struct exec_record *record,
-               struct tenant_load *load, const struct decision *decision, struct err *err);
+int exec_start(struct connection *connection, const struct msg_req_exec *req,
+               const struct exec_record *record, struct tenant_load *load,
+               const struct decision *decision, struct err *err);
 
 /* The worker said its last word, or died without one (last is NULL). May free the exec. */
 void exec_finish(struct exec *exec, const struct report *last);

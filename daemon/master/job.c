@@ -12,8 +12,8 @@
 
 /* A job as it is sent to the spawner; it owns the command's ends of pipes and report socket. */
 struct spawn_job {
-    struct ipc_msg msg; /* argv and envp point into `vectors` */
-    int fds[4];
+    struct ipc_msg msg; /* argv, envp and modes point into `vectors` */
+    int fds[4];         /* -1: not there */
     char vectors[];
 };
 
@@ -81,22 +81,38 @@ void plumbing_close(struct plumbing *p)
     close_pair(p->report);
 }
 
-int plumbing_open(struct plumbing *p, struct err *err)
+static int open_pipes(struct plumbing *p, struct err *err)
 {
     int in[2] = {-1, -1};
-    *p = (struct plumbing){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
     if (pipe2(in, O_CLOEXEC) < 0)
         return err_set(err, errno, "pipe");
     p->in[0] = in[1];
     p->in[1] = in[0];
     if (pipe2(p->out, O_CLOEXEC) < 0 || pipe2(p->err, O_CLOEXEC) < 0)
         return err_set(err, errno, "pipe");
+    return 0;
+}
+
+int plumbing_open(struct plumbing *p, bool terminal, struct err *err)
+{
+    *p = (struct plumbing){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
+    if (!terminal && open_pipes(p, err) < 0)
+        return -1;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->report) < 0)
         return err_set(err, errno, "socketpair");
     return 0;
 }
 
-struct spawn_job *job_make(struct exec *exec, const struct tenant *tenant,
+static void set_terminal(struct msg_req_spawn *spawn, const struct msg_req_exec *req)
+{
+    spawn->terminal = 1;
+    spawn->columns = req->columns;
+    spawn->rows = req->rows;
+    spawn->x_pixels = req->x_pixels;
+    spawn->y_pixels = req->y_pixels;
+}
+
+struct spawn_job *job_make(struct exec *exec, const struct msg_req_exec *req,
                            const struct decision *decision, struct plumbing *p, struct err *err)
 {
     static char argv[IPC_ARGV_MAX], envp[IPC_ARGV_MAX];
@@ -106,7 +122,8 @@ struct spawn_job *job_make(struct exec *exec, const struct tenant *tenant,
         err_set(err, E2BIG, "argv or environment");
         return NULL;
     }
-    struct spawn_job *job = malloc(sizeof *job + args.len + env.len);
+    size_t modes = decision->terminal ? req->modes.len : 0;
+    struct spawn_job *job = malloc(sizeof *job + args.len + env.len + modes);
     if (job == NULL) {
         err_set(err, ENOMEM, "job");
         return NULL;
@@ -115,14 +132,21 @@ struct spawn_job *job_make(struct exec *exec, const struct tenant *tenant,
     memcpy(job->vectors + args.len, env.data, env.len);
     args.data = job->vectors;
     env.data = job->vectors + args.len;
+    if (modes > 0)
+        memcpy(job->vectors + args.len + env.len, req->modes.data, modes);
+    const struct policy *policy = exec->generation->policy;
     job->msg = (struct ipc_msg){
         .type = MSG_REQ_SPAWN,
         .req_spawn = {.exec = exec->number,
-                      .tenant = (uint32_t)(tenant - exec->generation->policy->tenants),
+                      .tenant = (uint32_t)(decision->login.tenant - policy->tenants),
                       .sandbox = (uint32_t)decision->sandbox,
                       .memory = exec->limits.memory,
                       .argv = args,
-                      .envp = env}};
+                      .envp = env,
+                      .login = decision->login_shell,
+                      .modes = {(unsigned char *)job->vectors + args.len + env.len, modes}}};
+    if (decision->terminal)
+        set_terminal(&job->msg.req_spawn, req);
     int *theirs[] = {&p->in[1], &p->out[1], &p->err[1], &p->report[1]};
     _Static_assert(array_len(theirs) == array_len(job->fds), "one for each descriptor of a job");
     for (size_t i = 0; i < array_len(theirs); i++)
@@ -133,8 +157,10 @@ struct spawn_job *job_make(struct exec *exec, const struct tenant *tenant,
 static enum ipc_result send_to_spawner(struct exec *exec, struct err *err)
 {
     int fds[array_len(exec->job->fds) + 2];
-    size_t n = array_len(exec->job->fds);
-    memcpy(fds, exec->job->fds, sizeof exec->job->fds);
+    size_t n = 0;
+    for (size_t i = 0; i < array_len(exec->job->fds); i++)
+        if (exec->job->fds[i] >= 0)
+            fds[n++] = exec->job->fds[i];
     if (exec->leaf != NULL) {
         exec->job->msg.req_spawn.cgroup = 1;
         exec->job->msg.req_spawn.controllers = exec->server->cgroups->limits.controllers;

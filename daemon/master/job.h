@@ -14,12 +14,13 @@ struct plumbing {
     int in[2], out[2], err[2], report[2];
 };
 
-/* Returns 0, or -1 with err; plumbing_close() is due in both cases and closes what nobody took. */
-int plumbing_open(struct plumbing *p, struct err *err);
+/* With `terminal` there are no pipes. Returns 0, or -1 with err; plumbing_close() is due in both
+ * cases and closes what nobody took. */
+int plumbing_open(struct plumbing *p, bool terminal, struct err *err);
 void plumbing_close(struct plumbing *p);
 
 /* Packs what the spawner needs and takes the command's ends of `p`. NULL with err on failure. */
-struct spawn_job *job_make(struct exec *exec, const struct tenant *tenant,
+struct spawn_job *job_make(struct exec *exec, const struct msg_req_exec *req,
                            const struct decision *decision, struct plumbing *p, struct err *err);
 
 /* Sends exec->job, or has it wait. Returns 0, or -1 with err. */

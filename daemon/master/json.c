@@ -92,6 +92,14 @@ void json_uint(struct json *json, const char *name, uint64_t value)
     commit(json, start, rc == 0 ? put(json, text, (size_t)n) : rc);
 }
 
+void json_bool(struct json *json, const char *name, bool value)
+{
+    size_t start = json->len;
+    const char *text = value ? "true" : "false";
+    int rc = put_name(json, name);
+    commit(json, start, rc == 0 ? put(json, text, strlen(text)) : rc);
+}
+
 size_t json_end(struct json *json)
 {
     const char *tail = json->full ? ",\"truncated\":true}\n" : "}\n";

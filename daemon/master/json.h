@@ -4,6 +4,7 @@
 #ifndef POSTERN_DAEMON_MASTER_JSON_H
 #define POSTERN_DAEMON_MASTER_JSON_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,7 @@ void json_bytes(struct json *json, const char *name, const void *data, size_t le
 void json_str(struct json *json, const char *name, const char *value); /* NULL: null */
 /* An array of strings. */
 void json_texts(struct json *json, const char *name, const char *const *values, size_t n);
+void json_bool(struct json *json, const char *name, bool value);
 void json_uint(struct json *json, const char *name, uint64_t value);
 
 /* Closes the object and adds a newline; returns the line's length. */

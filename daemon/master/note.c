@@ -95,3 +95,14 @@ void note_tasks(struct exec *exec)
     log_line(LOG_LEVEL_INFO, "%s: it could not start more than %s", exec->record.id, limit);
     tell_note(exec, line);
 }
+
+void note_time_near(struct exec *exec)
+{
+    const struct sandbox_spec *spec = exec_spec(exec);
+    char line[IPC_LINE_MAX], limit[32], left[32];
+    (void)snprintf(line, sizeof line,
+                   "postern: warning: the time limit of %s is over in %s: it ends then [%s]",
+                   verdict_duration(exec->limits.time_ms, limit, sizeof limit),
+                   verdict_duration(spec->warn_ms, left, sizeof left), exec->record.id);
+    tell_note(exec, line);
+}

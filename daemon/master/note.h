@@ -21,4 +21,7 @@ void note_memory(const struct exec *exec);
 /* The limit of tasks has kept it from starting more of them, if it has; said once. */
 void note_tasks(struct exec *exec);
 
+/* The wall-time limit is near. */
+void note_time_near(struct exec *exec);
+
 #endif

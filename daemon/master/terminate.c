@@ -2,6 +2,7 @@
 #include "generation.h"
 #include "job.h"
 #include "log.h"
+#include "note.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -78,16 +79,31 @@ static void on_time_over(struct loop_timer *timer)
     terminate_exec(exec, CAUSE_TIME);
 }
 
-void terminate_when_time_is_over(struct exec *exec)
+static void arm_limit(struct exec *exec, uint64_t ms, void (*fn)(struct loop_timer *timer))
 {
-    uint64_t limit = exec->limits.time_ms;
-    /* The timer is taken if it has to end already. */
-    if (exec->terminating || limit == SPEC_INFINITY)
-        return;
-    if (loop_arm(exec->server->loop, &exec->timer, limit, on_time_over) == 0)
+    if (loop_arm(exec->server->loop, &exec->timer, ms, fn) == 0)
         return;
     log_line(LOG_LEVEL_ERROR, "%s: no memory for a timer", exec->record.id);
     terminate_exec(exec, CAUSE_TIME);
+}
+
+static void on_time_near(struct loop_timer *timer)
+{
+    struct exec *exec = CONTAINER_OF(timer, struct exec, timer);
+    note_time_near(exec);
+    arm_limit(exec, exec_spec(exec)->warn_ms, on_time_over);
+}
+
+void terminate_when_time_is_over(struct exec *exec)
+{
+    uint64_t limit = exec->limits.time_ms, warn = exec_spec(exec)->warn_ms;
+    /* The timer is taken if it has to end already. */
+    if (exec->terminating || limit == SPEC_INFINITY)
+        return;
+    if (warn > 0 && warn < limit)
+        arm_limit(exec, limit - warn, on_time_near);
+    else
+        arm_limit(exec, limit, on_time_over);
 }
 
 void terminate_on_evt_over(struct connection *connection, const struct msg_evt_over *msg)

@@ -36,7 +36,18 @@ static const struct tenant *tenant_of(const struct tenant_load *load)
 
 static size_t size_of(const struct msg_req_exec *req)
 {
-    return sizeof(struct waiter) + req->command.len + req->env_names.len + req->env_values.len;
+    return sizeof(struct waiter) + req->command.len + req->env_names.len + req->env_values.len +
+           req->modes.len + strlen(req->term) + 1;
+}
+
+/* Returns the copy; *at goes on behind it. */
+static unsigned char *copy_bytes(unsigned char **at, const void *data, size_t len)
+{
+    unsigned char *copy = *at;
+    if (len > 0)
+        memcpy(copy, data, len);
+    *at += len;
+    return copy;
 }
 
 /* A request with a copy of all that it points to. */
@@ -48,17 +59,13 @@ static struct waiter *copy_request(const struct msg_req_exec *req)
     unsigned char *at = waiter->data;
     waiter->req = *req;
     waiter->size = size_of(req);
-    if (req->command.len > 0)
-        memcpy(at, req->command.data, req->command.len);
-    waiter->req.command.data = at;
-    at += req->command.len;
-    if (req->env_names.len > 0)
-        memcpy(at, req->env_names.data, req->env_names.len);
-    waiter->req.env_names.data = (const char *)at;
-    at += req->env_names.len;
-    if (req->env_values.len > 0)
-        memcpy(at, req->env_values.data, req->env_values.len);
-    waiter->req.env_values.data = (const char *)at;
+    waiter->req.command.data = copy_bytes(&at, req->command.data, req->command.len);
+    waiter->req.env_names.data =
+        (const char *)copy_bytes(&at, req->env_names.data, req->env_names.len);
+    waiter->req.env_values.data =
+        (const char *)copy_bytes(&at, req->env_values.data, req->env_values.len);
+    waiter->req.modes.data = copy_bytes(&at, req->modes.data, req->modes.len);
+    waiter->req.term = (const char *)copy_bytes(&at, req->term, strlen(req->term) + 1);
     return waiter;
 }
 

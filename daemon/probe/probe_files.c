@@ -44,6 +44,21 @@ static bool is_absent(const struct property *p, char *why)
     return lstat(p->path, &st) < 0 || probe_open(why, "%s exists", p->path);
 }
 
+static bool is_empty_directory(const struct property *p, char *why)
+{
+    DIR *dir = opendir(p->path);
+    const struct dirent *entry;
+    while (dir != NULL && (entry = readdir(dir)) != NULL)
+        if (entry->d_name[0] != '.')
+            return probe_open(why, "%s/%s exists", p->path, entry->d_name);
+    return dir == NULL ? probe_open(why, "%s can't be read", p->path) : closedir(dir) == 0;
+}
+
+static bool cannot_open(const struct property *p, char *why)
+{
+    return !probe_opens(p->path, O_RDWR | O_NOCTTY) || probe_open(why, "%s can be opened", p->path);
+}
+
 /* One line, whose third field is our id. */
 static bool names_tenant_alone(const struct property *p, char *why)
 {
@@ -64,8 +79,9 @@ static bool names_tenant_alone(const struct property *p, char *why)
 static bool has_expected_devices(const struct property *p, char *why)
 {
     (void)p;
-    static const char *const known[] = {"null", "zero",  "full",   "random", "urandom", "tty",
-                                        "fd",   "stdin", "stdout", "stderr", "shm"};
+    static const char *const known[] = {"null", "zero", "full",  "random", "urandom",
+                                        "tty",  "fd",   "stdin", "stdout", "stderr",
+                                        "shm",  "pts",  "ptmx"};
     DIR *dir = opendir("/dev");
     if (dir == NULL)
         return probe_open(why, "/dev can't be read");
@@ -317,8 +333,8 @@ static const struct property properties[] = {
     PROPERTY("no-var-lib", "no state of the host's services", is_absent, .path = "/var/lib"),
     PROPERTY("no-var-log", "no logs", is_absent, .path = "/var/log"),
     PROPERTY("no-sysfs", "no /sys, and so no cgroup file system", is_absent, .path = "/sys"),
-    PROPERTY("no-ptys", "no terminals of the host", is_absent, .path = "/dev/pts"),
-    PROPERTY("no-ptmx", "no new terminals", is_absent, .path = "/dev/ptmx"),
+    PROPERTY("no-ptys", "no terminals of the host", is_empty_directory, .path = "/dev/pts"),
+    PROPERTY("no-ptmx", "no new terminals", cannot_open, .path = "/dev/ptmx"),
     PROPERTY("devices", "the devices are the harmless ones", has_expected_devices),
     PROPERTY("no-disk-node", "a disk's node can't be made", cannot_make_device, .nr = S_IFBLK,
              .args = {8, 0}),

@@ -25,6 +25,12 @@ static void copy_text(char *dst, size_t cap, const char *src)
     (void)snprintf(dst, cap, "%s", src);
 }
 
+static void take_fds(struct ask *ask, struct event *event)
+{
+    for (size_t i = 0; i < ask->in.n_fds && i < array_len(event->fds); i++)
+        event->fds[i] = ipc_take_fd(&ask->in, i);
+}
+
 /* A copy of the message in ask->in that outlives its buffer. */
 static struct event *event_new(struct ask *ask)
 {
@@ -40,13 +46,18 @@ static struct event *event_new(struct ask *ask)
         event->channel = msg->ans_exec.channel;
         event->allowed = msg->ans_exec.allowed != 0;
         event->code = msg->ans_exec.status;
+        event->terminal = msg->ans_exec.terminal != 0;
         event->idle_ms = msg->ans_exec.idle_ms;
+        event->warn_ms = msg->ans_exec.warn_ms;
         event->output_max = msg->ans_exec.output_max;
         copy_text(event->exec_id, sizeof event->exec_id, msg->ans_exec.exec_id);
         copy_text(event->text, sizeof event->text, msg->ans_exec.text);
         copy_text(event->receipt, sizeof event->receipt, msg->ans_exec.receipt);
-        for (size_t i = 0; i < array_len(event->fds); i++)
-            event->fds[i] = ipc_take_fd(&ask->in, i);
+        take_fds(ask, event);
+        break;
+    case MSG_EVT_TERMINAL:
+        event->channel = msg->evt_terminal.channel;
+        take_fds(ask, event);
         break;
     case MSG_EVT_NOTE:
         event->channel = msg->evt_note.channel;
@@ -72,12 +83,13 @@ static struct event *event_new(struct ask *ask)
     return event;
 }
 
-/* An allowed exec comes with its three descriptors, a refusal with none. */
+/* An allowed exec comes with its three descriptors, one with a terminal and a refusal with none. */
 static bool has_sane_fds(const struct ask *ask)
 {
+    const struct msg_ans_exec *answer = &ask->in.msg.ans_exec;
     if (ask->in.msg.type != MSG_ANS_EXEC)
         return true;
-    return ask->in.n_fds == (ask->in.msg.ans_exec.allowed ? 3 : 0);
+    return ask->in.n_fds == (answer->allowed && !answer->terminal ? 3 : 0);
 }
 
 static int take_event(struct ask *ask, struct event **event, struct err *err)
@@ -170,19 +182,31 @@ int ask_env(struct ask *ask, uint32_t channel, const char *name, const char *val
     return 0;
 }
 
-int ask_exec(struct ask *ask, uint32_t channel, uint8_t kind, const char *command,
+int ask_terminal(struct ask *ask, uint32_t channel, bool *accepted, char text[IPC_LINE_MAX + 1],
+                 struct err *err)
+{
+    struct ipc_msg msg = {.type = MSG_REQ_TERMINAL, .req_terminal = {.channel = channel}};
+    *accepted = false;
+    if (send_message(ask, &msg, err) < 0 || wait_answer(ask, MSG_ANS_TERMINAL, err) < 0)
+        return -1;
+    if (ask->in.msg.ans_terminal.channel != channel)
+        return err_set(err, 0, "ANS_TERMINAL for another channel");
+    *accepted = ask->in.msg.ans_terminal.accepted != 0;
+    copy_text(text, IPC_LINE_MAX + 1, ask->in.msg.ans_terminal.text);
+    return 0;
+}
+
+int ask_exec(struct ask *ask, const struct msg_req_exec *request, const char *command,
              const struct env_list *env, struct err *err)
 {
     size_t len = strlen(command);
-    struct ipc_msg msg = {
-        .type = MSG_REQ_EXEC,
-        .req_exec = {.channel = channel,
-                     .kind = kind,
-                     .command = {.data = (const unsigned char *)command,
-                                 .len = len < IPC_COMMAND_MAX ? len : IPC_COMMAND_MAX},
-                     .truncated = len > IPC_COMMAND_MAX,
-                     .env_names = env_list_names(env),
-                     .env_values = env_list_values(env)}};
+    struct ipc_msg msg = {.type = MSG_REQ_EXEC, .req_exec = *request};
+    msg.req_exec.command =
+        (struct wire_bytes){.data = (const unsigned char *)command,
+                            .len = len < IPC_COMMAND_MAX ? len : IPC_COMMAND_MAX};
+    msg.req_exec.truncated = len > IPC_COMMAND_MAX;
+    msg.req_exec.env_names = env_list_names(env);
+    msg.req_exec.env_values = env_list_values(env);
     return send_message(ask, &msg, err);
 }
 

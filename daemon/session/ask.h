@@ -1,8 +1,8 @@
 /*
  * ask.h - what a session asks the master; the mirror of the master's broker_on_*().
  *
- * ask_auth(), ask_sign() and ask_env() wait for their answers. What the master sends meanwhile is
- * queued, bounded, and comes out of ask_next() in order.
+ * ask_auth(), ask_sign(), ask_env() and ask_terminal() wait for their answers. What the master
+ * sends meanwhile is queued, bounded, and comes out of ask_next() in order.
  */
 #ifndef POSTERN_DAEMON_SESSION_ASK_H
 #define POSTERN_DAEMON_SESSION_ASK_H
@@ -16,7 +16,7 @@
 /* What the master has to say about channels, or about the connection (EVT_CLOSE). */
 struct event {
     struct event *next;
-    enum msg_type type; /* ANS_EXEC, EVT_NOTE, EVT_EXIT or EVT_CLOSE */
+    enum msg_type type; /* ANS_EXEC, EVT_TERMINAL, EVT_NOTE, EVT_EXIT or EVT_CLOSE */
     uint32_t channel;
     bool allowed;     /* ANS_EXEC */
     bool signalled;   /* EVT_EXIT */
@@ -24,12 +24,15 @@ struct event {
     bool cut;         /* EVT_EXIT: the end of its output may never come */
     bool over;        /* EVT_EXIT: what ask_tell_over() said has been heard */
     uint32_t code;    /* EVT_EXIT: status or signal number; ANS_EXEC denied: status */
+    bool terminal;    /* ANS_EXEC allowed: EVT_TERMINAL brings what it talks to */
     uint64_t idle_ms; /* ANS_EXEC allowed: limits for the session to watch */
+    uint64_t warn_ms;
     uint64_t output_max;
     char exec_id[IPC_ID_MAX + 1];
     char text[IPC_LINE_MAX + 1];
     char receipt[IPC_RECEIPT_MAX + 1]; /* EVT_EXIT; ANS_EXEC denied */
-    int fds[3];                        /* ANS_EXEC allowed: stdin, stdout, stderr; owned, else -1 */
+    int fds[3]; /* ANS_EXEC allowed: stdin, stdout, stderr, but with a terminal; EVT_TERMINAL: to
+                   write to, to read from; owned, else -1 */
 };
 
 /* Large: keep it static. */
@@ -54,8 +57,13 @@ int ask_sign(struct ask *ask, const struct msg_req_sign *request, unsigned char 
 int ask_env(struct ask *ask, uint32_t channel, const char *name, const char *value, bool *accepted,
             struct err *err);
 
-/* Doesn't wait: the answer is an event. `command` is cut at IPC_COMMAND_MAX. */
-int ask_exec(struct ask *ask, uint32_t channel, uint8_t kind, const char *command,
+/* Whether the channel may have a terminal; if not, `text` is why. */
+int ask_terminal(struct ask *ask, uint32_t channel, bool *accepted, char text[IPC_LINE_MAX + 1],
+                 struct err *err);
+
+/* Doesn't wait: the answer is an event. Fills in the command, which is cut at IPC_COMMAND_MAX, and
+ * the environment. */
+int ask_exec(struct ask *ask, const struct msg_req_exec *request, const char *command,
              const struct env_list *env, struct err *err);
 
 int ask_tell_gone(struct ask *ask, uint32_t channel, struct err *err);

@@ -1,9 +1,11 @@
 #include "chan.h"
 #include "cleanup.h"
 #include "over.h"
+#include "overhear.h"
 #include "pump.h"
 #include "signames.h"
 #include "tell.h"
+#include "terminal.h"
 
 #include <inttypes.h>
 #include <libssh/server.h>
@@ -63,6 +65,42 @@ static void on_signal(ssh_session ssh, ssh_channel ssh_channel, const char *name
         session_link_lost(channel->session, &err);
 }
 
+static bool is_closed(const struct channel *channel)
+{
+    return channel->session->closing || channel->phase == CHANNEL_CLOSED;
+}
+
+/* libssh answers as this returns. */
+static int on_pty(ssh_session ssh, ssh_channel ssh_channel, const char *term, int columns, int rows,
+                  int x_pixels, int y_pixels, void *userdata)
+{
+    struct channel *channel = userdata;
+    const struct terminal_size size = {(uint32_t)columns, (uint32_t)rows, (uint32_t)x_pixels,
+                                       (uint32_t)y_pixels};
+    (void)ssh;
+    (void)ssh_channel;
+    TRACE("ch %u <- request pty-req \"%s\" %ux%u want-reply=%d", channel->id, term, size.columns,
+          size.rows, overhear_wants_reply());
+    bool granted = !is_closed(channel) && terminal_on_request(channel, term, &size);
+    TRACE("ch %u -> %s", channel->id, granted ? "success" : "failure");
+    return granted ? 0 : -1;
+}
+
+/* RFC 4254 §6.7: never answered. */
+static int on_window_change(ssh_session ssh, ssh_channel ssh_channel, int columns, int rows,
+                            int x_pixels, int y_pixels, void *userdata)
+{
+    struct channel *channel = userdata;
+    const struct terminal_size size = {(uint32_t)columns, (uint32_t)rows, (uint32_t)x_pixels,
+                                       (uint32_t)y_pixels};
+    (void)ssh;
+    (void)ssh_channel;
+    bool done = !is_closed(channel) && terminal_on_window_change(channel, &size);
+    TRACE("ch %u <- request window-change %ux%u%s", channel->id, size.columns, size.rows,
+          done ? "" : ": ignored");
+    return 0;
+}
+
 void session_close(struct session *session, bool failed, const char *text)
 {
     if (session->closing)
@@ -106,6 +144,8 @@ void chan_bind(struct channel *channel, ssh_channel ssh)
         .channel_eof_function = on_eof,
         .channel_close_function = on_close,
         .channel_signal_function = on_signal,
+        .channel_pty_request_function = on_pty,
+        .channel_pty_window_change_function = on_window_change,
     };
     ssh_callbacks_init(&channel->callbacks);
     if (ssh_set_channel_callbacks(ssh, &channel->callbacks) != SSH_OK)
@@ -124,8 +164,10 @@ void chan_free(struct channel *channel)
     session->n_channels--;
     pump_close(channel);
     env_list_free(&channel->env);
+    free(channel->idle_text);
     free(channel->exit_text);
     free(channel->receipt);
+    free(channel->terminal);
     free(channel);
 }
 
@@ -179,25 +221,35 @@ void chan_abandon(struct channel *channel)
 static void say_no_terminal(struct channel *channel, const char *exec_id)
 {
     char text[IPC_LINE_MAX];
-    int n = snprintf(text, sizeof text,
-                     "postern: note: no terminal here: pty requests are refused [%s]", exec_id);
+    int n = snprintf(text, sizeof text, "postern: note: %s; ssh -T asks for none [%s]",
+                     channel->terminal->text, exec_id);
     if (n > 0 && (size_t)n < sizeof text)
         pump_note(channel, text);
+}
+
+static int attach_pipes(struct channel *channel, struct event *event)
+{
+    struct session *session = channel->session;
+    if (pump_attach(session, &channel->input, steal_fd(&event->fds[0]), true) < 0 ||
+        pump_attach(session, &channel->out.pipe, steal_fd(&event->fds[1]), false) < 0 ||
+        pump_attach(session, &channel->err.pipe, steal_fd(&event->fds[2]), false) < 0)
+        return -1;
+    return 0;
 }
 
 static void start_exec(struct channel *channel, struct event *event)
 {
     struct session *session = channel->session;
-    if (pump_attach(session, &channel->input, steal_fd(&event->fds[0]), true) < 0 ||
-        pump_attach(session, &channel->out.pipe, steal_fd(&event->fds[1]), false) < 0 ||
-        pump_attach(session, &channel->err.pipe, steal_fd(&event->fds[2]), false) < 0) {
+    /* A terminal's comes with an event of its own. */
+    if (!event->terminal && attach_pipes(channel, event) < 0) {
         session_close(session, true, "out of resources");
         return;
     }
     channel->phase = CHANNEL_RUNNING;
+    channel->on_terminal = event->terminal;
     over_begin(channel, event);
     TELL(LOG_LEVEL_DEBUG, "ch %u: exec %s started", channel->id, event->exec_id);
-    if (channel->pty_refused)
+    if (channel->terminal != NULL && channel->terminal->refused)
         say_no_terminal(channel, event->exec_id);
 }
 
@@ -241,6 +293,8 @@ static void on_exit_event(struct channel *channel, const struct event *event)
         return;
     /* Nothing reads any more; what was written comes first, then the end. */
     pump_sink_input(channel);
+    /* A terminal that nobody held open may have been left alone. */
+    channel->out.pipe.ready = true;
     keep_exit_text(channel, event);
     channel->cut = event->cut;
     channel->signalled = event->signalled;
@@ -254,6 +308,9 @@ void chan_on_event(struct channel *channel, struct event *event)
     switch (event->type) {
     case MSG_ANS_EXEC:
         on_answer(channel, event);
+        break;
+    case MSG_EVT_TERMINAL:
+        terminal_attach(channel, event);
         break;
     case MSG_EVT_NOTE:
         if (channel->phase == CHANNEL_ASKED || channel->phase == CHANNEL_RUNNING)
@@ -295,6 +352,8 @@ static void send_end(struct channel *channel)
         send_exit(channel);
     TRACE("ch %u -> close", channel->id);
     (void)ssh_channel_close(channel->ssh);
+    /* It would answer on a channel that is closed. */
+    channel->callbacks.channel_pty_request_function = NULL;
     pump_close(channel);
     channel->phase = CHANNEL_CLOSED;
     tell_done(channel);

@@ -51,9 +51,12 @@ struct signal_count {
     unsigned n;
 };
 
-/* What the session watches for the master (over.h); all but idle_ms and output_max is counted. */
+/* What the session watches for the master (over.h); all but idle_ms, warn_ms and output_max is
+ * counted. */
 struct channel_limits {
     uint64_t idle_ms, output_max; /* UINT64_MAX: no limit */
+    uint64_t warn_ms;             /* before idle_ms is over the client is told; 0: never */
+    bool warned;                  /* since the last byte */
     uint64_t moved_ms;            /* when a byte was last moved */
     uint64_t read;                /* bytes of stdout and stderr */
 };
@@ -70,19 +73,21 @@ struct channel {
     struct ssh_channel_callbacks_struct callbacks;
     enum channel_phase phase;
     struct env_list env;
-    bool pty_refused;
+    struct terminal *terminal; /* owned; NULL: none was asked for (terminal.h) */
 
     struct stream input;
     struct backlog input_pending; /* taken from libssh, not yet written to the command */
     size_t unread;                /* payload that libssh holds for us */
     uint64_t input_bytes;         /* written to the command */
+    bool input_mid_line;          /* its last byte ended no line */
     bool input_sink;              /* nobody will read it: drop what comes */
     struct output out, err;
     struct backlog notes; /* lines of ours for the peer's stderr */
     struct channel_limits limits;
     struct signal_count signals;
-    bool over_told; /* one of the limits is over, and the master knows */
-    bool mid_line;  /* the peer's stderr is not at the beginning of a line */
+    bool on_terminal; /* the command talks to a terminal, not to pipes */
+    bool over_told;   /* one of the limits is over, and the master knows */
+    bool mid_line;    /* the peer's stderr is not at the beginning of a line */
 
     bool peer_eof, peer_closed; /* marks of the callbacks */
     bool answer_due;            /* ANS_EXEC has not come */
@@ -91,6 +96,7 @@ struct channel {
     bool cut;                   /* what can't be read at once will never be written */
     bool signalled, core;
     uint32_t code;
+    char *idle_text; /* owned; what it is told then, or NULL */
     char *exit_text; /* owned; NULL when there is none or it is in notes */
     char *receipt;   /* the same; without its end */
 };
@@ -136,7 +142,8 @@ void chan_free(struct channel *channel);
 struct channel *chan_find(struct session *session, uint32_t id);
 struct channel *chan_find_ssh(struct session *session, ssh_channel ssh);
 
-/* The master's word about a channel; takes the event's descriptors. */
+/* The master's word about a channel; takes the event's descriptors and what it needs of the rest.
+ */
 void chan_on_event(struct channel *channel, struct event *event);
 
 /* Does what can be done without waiting. Returns true if it stopped for fairness alone. */

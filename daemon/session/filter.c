@@ -8,6 +8,8 @@
 #include <netinet/tcp.h>
 #include <seccomp.h>
 #include <stdint.h>
+#include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -71,6 +73,10 @@ static int add_rules(scmp_filter_ctx ctx)
         {SCMP_SYS(fcntl), 1, {EQ(1, F_SETFL)}},
         {SCMP_SYS(setsockopt), 2, {EQ(1, IPPROTO_TCP), EQ(2, TCP_QUICKACK)}},
         {SCMP_SYS(getsockopt), 2, {EQ(1, SOL_SOCKET), EQ(2, SO_ERROR)}},
+        /* a terminal: its size, its modes, a break */
+        {SCMP_SYS(ioctl), 1, {EQ(1, TIOCSWINSZ)}},
+        {SCMP_SYS(ioctl), 1, {EQ(1, TCGETS)}},
+        {SCMP_SYS(ioctl), 2, {EQ(1, TIOCSIG), EQ(2, SIGINT)}},
         {SCMP_SYS(setitimer), 1, {EQ(0, ITIMER_PROF)}},
     };
     for (size_t i = 0; i < array_len(plain); i++) {

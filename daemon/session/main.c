@@ -9,6 +9,7 @@
 #include "ipc.h"
 #include "keys.h"
 #include "offer.h"
+#include "peek.h"
 #include "provider.h"
 #include "serve.h"
 
@@ -76,6 +77,8 @@ static int set_up(struct zygote *zygote, struct err *err)
     const struct msg_evt_setup *setup = &in.msg.evt_setup;
     if (provider_load(err) < 0)
         return -1;
+    if (peek_start() < 0)
+        return err_set(err, 0, "libssh has no ssh_buffer_get_data()");
     if (ssh_init() != SSH_OK)
         return err_set(err, 0, "ssh_init failed");
     zygote->bind = offer_new(err);

@@ -1,7 +1,9 @@
 #include "over.h"
 #include "cleanup.h"
+#include "pump.h"
 #include "tell.h"
 
+#include <string.h>
 #include <time.h>
 
 enum { TIMEOUT_MAX_MS = 3600000 };
@@ -15,14 +17,19 @@ uint64_t over_clock(void)
 
 void over_begin(struct channel *channel, const struct event *answer)
 {
-    channel->limits = (struct channel_limits){
-        .idle_ms = answer->idle_ms, .output_max = answer->output_max, .moved_ms = over_clock()};
+    channel->limits = (struct channel_limits){.idle_ms = answer->idle_ms,
+                                              .warn_ms = answer->warn_ms,
+                                              .output_max = answer->output_max,
+                                              .moved_ms = over_clock()};
+    if (answer->text[0] != '\0')
+        channel->idle_text = strdup(answer->text);
     channel->session->now_ms = channel->limits.moved_ms;
 }
 
 void over_moved(struct channel *channel)
 {
     channel->limits.moved_ms = channel->session->now_ms;
+    channel->limits.warned = false;
 }
 
 uint64_t over_room(const struct channel *channel)
@@ -69,8 +76,22 @@ static uint64_t due(const struct channel *channel)
                : UINT64_MAX;
 }
 
+/* When the client is to be told of that; UINT64_MAX: never, or it has been. */
+static uint64_t warning_due(const struct channel *channel)
+{
+    const struct channel_limits *limits = &channel->limits;
+    uint64_t end = due(channel);
+    bool counts =
+        !limits->warned && channel->idle_text != NULL && limits->warn_ms < limits->idle_ms;
+    return counts && end != UINT64_MAX ? end - limits->warn_ms : UINT64_MAX;
+}
+
 void over_check_idle(struct channel *channel)
 {
+    if (warning_due(channel) <= channel->session->now_ms) {
+        channel->limits.warned = true;
+        pump_note(channel, channel->idle_text);
+    }
     if (due(channel) <= channel->session->now_ms)
         tell(channel, OVER_IDLE);
 }
@@ -78,8 +99,10 @@ void over_check_idle(struct channel *channel)
 int over_timeout(const struct session *session)
 {
     uint64_t first = UINT64_MAX;
-    for (const struct channel *c = session->channels; c != NULL; c = c->next)
-        first = due(c) < first ? due(c) : first;
+    for (const struct channel *c = session->channels; c != NULL; c = c->next) {
+        uint64_t next = warning_due(c) < due(c) ? warning_due(c) : due(c);
+        first = next < first ? next : first;
+    }
     if (first == UINT64_MAX)
         return -1;
     uint64_t now = over_clock();

@@ -2,6 +2,7 @@
 #include "cleanup.h"
 #include "over.h"
 #include "tell.h"
+#include "terminal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,6 +82,9 @@ static size_t write_input(struct channel *channel, const unsigned char *data, si
         if (n > 0) {
             done += (size_t)n;
             over_moved(channel);
+        } else if (channel->on_terminal && errno == EIO) {
+            /* Nobody has it open just now: what is typed goes nowhere. */
+            done = len;
         } else if (errno == EAGAIN) {
             channel->input.ready = false;
         } else if (errno != EINTR) {
@@ -89,6 +93,8 @@ static size_t write_input(struct channel *channel, const unsigned char *data, si
         }
     }
     channel->input_bytes += done;
+    if (done > 0)
+        channel->input_mid_line = data[done - 1] != '\n' && data[done - 1] != '\r';
     return done;
 }
 
@@ -130,6 +136,15 @@ static void move_pending(struct channel *channel)
     channel->session->held -= n;
 }
 
+/* A pipe is closed; on a terminal, whose other end stays, the end is typed. */
+static void end_input(struct channel *channel)
+{
+    if (channel->on_terminal && !terminal_send_eof(channel))
+        channel->input.ready = false;
+    else
+        close_fd(&channel->input.fd);
+}
+
 void pump_input(struct channel *channel)
 {
     if (channel->input_sink) {
@@ -147,7 +162,7 @@ void pump_input(struct channel *channel)
     if (channel->input_pending.len == 0 && channel->unread > 0 && channel->input.ready)
         move_unread(channel);
     if (channel->peer_eof && channel->unread == 0 && channel->input_pending.len == 0)
-        close_fd(&channel->input.fd);
+        end_input(channel);
 }
 
 void pump_sink_input(struct channel *channel)
@@ -156,6 +171,13 @@ void pump_sink_input(struct channel *channel)
     channel->session->held -= channel->input_pending.len;
     backlog_free(&channel->input_pending);
     channel->input_sink = true;
+}
+
+/* Remembers whether the peer's stderr, or its terminal, is at the beginning of a line. */
+static void note_line(struct channel *channel, unsigned char last, bool is_stderr)
+{
+    if (is_stderr || terminal_is_on(channel))
+        channel->mid_line = last != '\n';
 }
 
 /* Writes to the peer; what it doesn't take now is kept. Returns false if something had to be kept
@@ -168,8 +190,8 @@ static bool send_bytes(struct channel *channel, const unsigned char *data, size_
     /* It fails when the channel or the connection is gone, which the loop sees elsewhere. */
     if (n < 0)
         return false;
-    if (n > 0 && is_stderr)
-        channel->mid_line = data[n - 1] != '\n';
+    if (n > 0)
+        note_line(channel, data[n - 1], is_stderr);
     *count += (uint64_t)n;
     if ((size_t)n == len)
         return true;
@@ -200,12 +222,21 @@ static bool send_pending(struct channel *channel, struct backlog *pending, bool 
                 : ssh_channel_write(channel->ssh, backlog_front(pending), (uint32_t)len);
     if (n <= 0)
         return false;
-    if (is_stderr)
-        channel->mid_line = backlog_front(pending)[n - 1] != '\n';
+    note_line(channel, backlog_front(pending)[n - 1], is_stderr);
     *count += (uint64_t)n;
-    over_moved(channel);
+    /* Our own lines are no sign of life. */
+    if (pending != &channel->notes)
+        over_moved(channel);
     backlog_drop(pending, (size_t)n);
     return pending->len == 0;
+}
+
+/* After a read that failed. A terminal that nobody has open may be opened again, as /dev/tty, until
+ * the command has ended; it says so when there is nothing left to be read. */
+static bool may_come_later(const struct channel *channel)
+{
+    return errno == EAGAIN ||
+           (errno == EIO && channel->on_terminal && channel->phase == CHANNEL_RUNNING);
 }
 
 bool pump_output(struct channel *channel, struct output *output, bool is_stderr)
@@ -225,7 +256,7 @@ bool pump_output(struct channel *channel, struct output *output, bool is_stderr)
         ssize_t n = read(output->pipe.fd, chunk, want);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0 && errno == EAGAIN && !channel->cut) {
+        if (n < 0 && may_come_later(channel) && !channel->cut) {
             output->pipe.ready = false;
         } else if (n <= 0) {
             close_fd(&output->pipe.fd);
@@ -243,9 +274,11 @@ bool pump_output(struct channel *channel, struct output *output, bool is_stderr)
 
 void pump_note(struct channel *channel, const char *text)
 {
-    char line[NOTE_MAX + 3];
+    char line[NOTE_MAX + 5];
     bool mid_line = channel->notes.len == 0 && channel->mid_line;
-    int n = snprintf(line, sizeof line, "%s%s\n", mid_line ? "\n" : "", text);
+    /* What a client's terminal shows while it has one here is shown as it comes. */
+    const char *end = terminal_is_on(channel) ? "\r\n" : "\n";
+    int n = snprintf(line, sizeof line, "%s%s%s", mid_line ? end : "", text, end);
     if (n < 0 || (size_t)n >= sizeof line)
         return;
     if (backlog_put(&channel->notes, line, (size_t)n, NOTES_MAX) < 0)
@@ -256,7 +289,8 @@ void pump_notes(struct channel *channel)
 {
     uint64_t not_payload = 0;
     /* Not into the middle of what the command has written. */
-    if (channel->err.pending.len == 0)
+    if (channel->err.pending.len == 0 &&
+        (channel->out.pending.len == 0 || !terminal_is_on(channel)))
         (void)send_pending(channel, &channel->notes, true, &not_payload);
 }
 

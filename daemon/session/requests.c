@@ -1,7 +1,9 @@
 #include "requests.h"
 #include "auth.h"
 #include "overhear.h"
+#include "peek.h"
 #include "tell.h"
+#include "terminal.h"
 
 #include <libssh/server.h>
 #include <string.h>
@@ -120,9 +122,11 @@ static int start(struct channel *channel, ssh_message msg, uint8_t kind, const c
 {
     struct session *session = channel->session;
     struct err err = {0};
+    struct msg_req_exec request = {.channel = channel->id, .kind = kind};
     if (channel->phase != CHANNEL_IDLE)
         return reply(channel, msg, false);
-    if (ask_exec(&session->ask, channel->id, kind, command, &channel->env, &err) < 0) {
+    terminal_describe(channel, &request);
+    if (ask_exec(&session->ask, &request, command, &channel->env, &err) < 0) {
         session_link_lost(session, &err);
         return REFUSE;
     }
@@ -148,6 +152,18 @@ static int on_subsystem(struct channel *channel, ssh_message msg)
     return start(channel, msg, KIND_SUBSYSTEM, name != NULL ? name : "");
 }
 
+/* One that libssh knows only by name, if at all, or a terminal's after our CLOSE. */
+static int on_other_request(struct channel *channel, ssh_message msg)
+{
+    char name[PEEK_NAME_MAX];
+    peek_request_name(name);
+    TRACE("ch %u <- request %s want-reply=%d", channel->id, overhear_name(),
+          overhear_wants_reply());
+    return reply(channel, msg,
+                 ssh_message_subtype(msg) == SSH_CHANNEL_REQUEST_UNKNOWN &&
+                     strcmp(name, "break") == 0 && terminal_on_break(channel));
+}
+
 static int on_channel_request(struct session *session, ssh_message msg)
 {
     struct channel *channel = chan_find_ssh(session, ssh_message_channel_request_channel(msg));
@@ -163,15 +179,9 @@ static int on_channel_request(struct session *session, ssh_message msg)
     case SSH_CHANNEL_REQUEST_SHELL:
         TRACE("ch %u <- request shell want-reply=%d", channel->id, overhear_wants_reply());
         return start(channel, msg, KIND_SHELL, "");
-    case SSH_CHANNEL_REQUEST_PTY:
-        channel->pty_refused = channel->phase == CHANNEL_IDLE || channel->pty_refused;
-        break;
     default:
-        break;
+        return on_other_request(channel, msg);
     }
-    TRACE("ch %u <- request %s want-reply=%d", channel->id, overhear_name(),
-          overhear_wants_reply());
-    return reply(channel, msg, false);
 }
 
 static int on_message(ssh_session ssh, ssh_message msg, void *userdata)

@@ -74,8 +74,13 @@ static int make_share(const struct sandbox_template *tpl, const struct ipc_in *i
     return sandbox_share(tpl, tenant->uid, tenant->gid, shared, err);
 }
 
-/* Runs one REQ_SPAWN; on success *pidfd, and *shared if it was made, are the caller's. */
-static int run_job(struct spawner *spawner, struct ipc_in *in, int *pidfd, int *shared,
+/* What comes of a job that has been started: -1 where there is none. */
+struct started {
+    int pidfd, terminal, shared;
+};
+
+/* Runs one REQ_SPAWN; on success *started is the caller's. */
+static int run_job(struct spawner *spawner, struct ipc_in *in, struct started *started,
                    struct err *err)
 {
     const struct msg_req_spawn *req = &in->msg.req_spawn;
@@ -84,7 +89,8 @@ static int run_job(struct spawner *spawner, struct ipc_in *in, int *pidfd, int *
         return err_set(err, 0, "no such tenant or sandbox");
     if (req->argv.count == 0)
         return err_set(err, 0, "no command");
-    if (in->n_fds != 4U + req->cgroup + req->shared)
+    const size_t n_stdio = req->terminal ? 0 : 3;
+    if (in->n_fds != n_stdio + 1U + req->cgroup + req->shared)
         return err_set(err, 0, "wrong number of descriptors");
 
     cleanup_free const char **argv = calloc((size_t)req->argv.count + 1, sizeof *argv);
@@ -100,28 +106,39 @@ static int run_job(struct spawner *spawner, struct ipc_in *in, int *pidfd, int *
     cleanup_fd int made = -1;
     if (make_share(tpl, in, tenant, &made, err) < 0)
         return -1;
+    const struct terminal_spec terminal_spec = {.columns = (uint16_t)req->columns,
+                                                .rows = (uint16_t)req->rows,
+                                                .x_pixels = (uint16_t)req->x_pixels,
+                                                .y_pixels = (uint16_t)req->y_pixels,
+                                                .modes = req->modes.data,
+                                                .modes_len = req->modes.len};
     struct sandbox_job job = {
         .argv = argv,
+        .login = req->login,
         .envp = envp,
         .user_name = tenant->name,
         .uid = tenant->uid,
         .gid = tenant->gid,
         .project = tenant->project,
-        .stdio = {in->fds[0], in->fds[1], in->fds[2]},
-        .report_fd = in->fds[3],
+        .ptys = tenant->pty,
+        .terminal = req->terminal ? &terminal_spec : NULL,
+        .stdio = {-1, -1, -1},
+        .report_fd = in->fds[n_stdio],
         .shared = req->shared ? in->fds[in->n_fds - 1] : made,
         .has_cgroup = req->cgroup,
-        .cgroup = req->cgroup ? in->fds[4] : -1,
+        .cgroup = req->cgroup ? in->fds[n_stdio + 1] : -1,
         .controllers = req->controllers,
         .memory = req->memory,
         .memory_total = tenant->total.memory,
         .tasks_total = tenant->total.tasks,
     };
+    for (size_t i = 0; i < n_stdio; i++)
+        job.stdio[i] = in->fds[i];
     pid_t pid;
-    if (sandbox_spawn(tpl, &job, &pid, pidfd, err) < 0)
+    if (sandbox_spawn(tpl, &job, &pid, &started->pidfd, &started->terminal, err) < 0)
         return -1;
     spawner->n_workers++;
-    *shared = steal_fd(&made);
+    started->shared = steal_fd(&made);
     return 0;
 }
 
@@ -130,17 +147,24 @@ static int spawner_on_req_spawn(struct spawner *spawner, struct ipc_in *in, stru
     struct ipc_msg answer = {.type = MSG_ANS_SPAWN,
                              .ans_spawn = {.exec = in->msg.req_spawn.exec, .text = ""}};
     struct err why = {0};
-    cleanup_fd int pidfd = -1, shared = -1;
-    if (run_job(spawner, in, &pidfd, &shared, &why) == 0)
+    struct started started = {-1, -1, -1};
+    if (run_job(spawner, in, &started, &why) == 0)
         answer.ans_spawn.ok = 1;
     else {
         answer.ans_spawn.text = why.text;
         answer.ans_spawn.err_num = why.num > 0 && why.num < 4096 ? (uint32_t)why.num : 0;
     }
-    answer.ans_spawn.shared = shared >= 0;
-    const int fds[] = {pidfd, shared};
-    size_t n_fds = shared >= 0 ? 2 : pidfd >= 0 ? 1 : 0;
+    answer.ans_spawn.terminal = started.terminal >= 0;
+    answer.ans_spawn.shared = started.shared >= 0;
+    const int made[] = {started.pidfd, started.terminal, started.shared};
+    int fds[array_len(made)];
+    size_t n_fds = 0;
+    for (size_t i = 0; i < array_len(made); i++)
+        if (made[i] >= 0)
+            fds[n_fds++] = made[i];
     enum ipc_result sent = ipc_send(&spawner->link, &answer, fds, n_fds, true, err);
+    for (size_t i = 0; i < n_fds; i++)
+        close(fds[i]);
     /* Our copies of the pipes would keep them open for ever; but where there is no worker the
      * answer must be there before the end of its report socket. */
     ipc_drop_fds(in);

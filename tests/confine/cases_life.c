@@ -114,7 +114,7 @@ static void refuses_bad_names(void)
                                         .stdio = {0, 1, 2},
                                         .report_fd = report[1]};
         struct err err;
-        CHECK(sandbox_spawn(template_get(), &job, &pid, &pidfd, &err) == 0);
+        CHECK(sandbox_spawn(template_get(), &job, &pid, &pidfd, NULL, &err) == 0);
         unsigned char buf[REPORT_MAX];
         struct report got;
         ssize_t n = recv(report[0], buf, sizeof buf, 0);

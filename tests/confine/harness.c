@@ -136,7 +136,7 @@ bool harness_try(const struct sandbox_template *tpl, const char *const *argv, st
         .shared = shared_workspace,
     };
     *run = (struct run){.report = report[0], .input = in[1], .output = out[0]};
-    bool started = sandbox_spawn(tpl, &job, &run->worker, &run->pidfd, err) == 0;
+    bool started = sandbox_spawn(tpl, &job, &run->worker, &run->pidfd, NULL, err) == 0;
     close(in[0]);
     close(out[1]);
     close(report[1]);

@@ -95,7 +95,9 @@ def req_sign(key=0, algorithm=b"ssh-ed25519", value=b"h" * 32):
 
 def req_exec(command=b"true", kind=0, truncated=0):
     no_strings = u32(0) + data(b"")
-    return u32(1) + bytes([kind]) + data(command) + bytes([truncated]) + no_strings * 2
+    no_terminal = bytes(1) + u32(0) * 4 + data(b"") + data(b"") + bytes(1)
+    return (u32(1) + bytes([kind]) + data(command) + bytes([truncated]) + no_terminal
+            + no_strings * 2)
 
 
 def raw(kind, body=b""):

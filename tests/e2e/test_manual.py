@@ -20,7 +20,7 @@ VALUES = {
     "tenant": {
         "extends": "base", "user": "login", "keys": "keys/alice", "sandbox": "box",
         "shell": "/bin/bash", "force": "", "command": "", "max-execs": "64",
-        "accept-env": "LANG LC_*", "env": "A=b", "explain": "rule", "receipt": "yes", "uid": "1879048200", "pty": "no",
+        "accept-env": "LANG LC_*", "env": "A=b", "explain": "rule", "receipt": "yes", "uid": "1879048200", "pty": "yes",
         "run-as": "auto",
         "auth": "publickey", "from": "127.0.0.0/8, !127.0.0.9", "max-connections": "20",
         "queue": "30s", "rate": "30/min", "memory-total": "4G", "tasks-total": "512",
@@ -31,7 +31,7 @@ VALUES = {
         "network": "loopback", "connect": "192.0.2.0/24:443", "tasks": "256", "time": "infinity", "seccomp": "profile",
         "write": "/srv", "hide": "/usr/share/doc", "workspace": "exec", "workspace-size": "64M",
         "memory": "2G", "memory-high": "1G", "swap": "0", "cpu": "200%", "cpu-weight": "100",
-        "io-weight": "100", "idle-time": "15m", "output": "1G",
+        "io-weight": "100", "idle-time": "15m", "warn": "1m", "output": "1G",
     },
     "seccomp": {"extends": "default", "allow": "@basic-io getpid", "deny": "uname", "kill": "ptrace"},
 }

@@ -119,7 +119,8 @@ static const char *env_of(const struct decision *d, const char *name)
     return found == NULL ? "(unset)" : found;
 }
 
-#define COMMANDS_ONLY "denied: this server runs commands only: interactive shells are not offered"
+#define NO_LOGIN                                                                                   \
+    "denied: no command was given, and there is no interactive login: this tenant has pty = no"
 
 static void test_outcomes(void **state)
 {
@@ -137,7 +138,7 @@ static void test_outcomes(void **state)
         {"shell", EXEC_COMMAND, "a\nb \xff", "</bin/bash><--norc><-c><a\nb \xff>", 3},
         {"shell", EXEC_COMMAND, "-c id", "denied: a command line can't begin with '-'", 3},
         {"shell", EXEC_COMMAND, "+x", "denied: a command line can't begin with '+'", 3},
-        {"shell", EXEC_SHELL, NULL, COMMANDS_ONLY, 3},
+        {"shell", EXEC_SHELL, NULL, NO_LOGIN, 3},
         {"shell", EXEC_SUBSYSTEM, "sftp", "denied: subsystem \"sftp\" is not offered", 3},
         {"shell", EXEC_SUBSYSTEM, "a\n\"\x1b",
          "denied: subsystem \"a\\x0a\\\"\\x1b\" is not offered", 3},
@@ -175,9 +176,9 @@ static void test_outcomes(void **state)
         {"git", EXEC_COMMAND, "", "denied: the command is empty", 11},
         {"git", EXEC_COMMAND, "   ", "denied: the command is empty", 11},
         {"git", EXEC_COMMAND, "''", "denied: \"\" is not a command that is allowed here", 11},
-        {"git", EXEC_SHELL, NULL, COMMANDS_ONLY, 11},
+        {"git", EXEC_SHELL, NULL, "denied: no command was given, and this login has no shell", 11},
         {"none", EXEC_COMMAND, "true", "denied: this login may run no command", 16},
-        {"none", EXEC_SHELL, NULL, COMMANDS_ONLY, 16},
+        {"none", EXEC_SHELL, NULL, "denied: this login may run no command", 16},
         /* command= of the key stands in for what the client asks for */
         {"kshell", EXEC_COMMAND, "other", "</bin/sh><-c><run it>", 20},
         {"kshell", EXEC_SHELL, NULL, "</bin/sh><-c><run it>", 20},
@@ -220,6 +221,66 @@ static void test_outcomes(void **state)
         decision_free(&d);
         assert_null(d.argv);
     }
+}
+
+/* Terminals: who gets one, what it is called, and the plain login that goes with it. */
+static void test_terminals(void **state)
+{
+    static const struct {
+        bool pty, restricted, asked;
+        const char *term;
+        enum exec_kind kind;
+        const char *outcome;
+        const char *in_env; /* TERM, or NULL: neither it nor SSH_TTY is set */
+    } cases[] = {
+        {true, false, true, "xterm", EXEC_COMMAND, "</bin/sh><-c><a>", "TERM=xterm"},
+        {true, false, false, "xterm", EXEC_COMMAND, "</bin/sh><-c><a>", NULL},
+        {false, false, true, "xterm", EXEC_COMMAND, "</bin/sh><-c><a>", NULL},
+        {true, true, true, "xterm", EXEC_COMMAND, "</bin/sh><-c><a>", NULL},
+        {true, false, true, NULL, EXEC_SHELL, "</bin/sh>", "TERM=dumb"},
+        {true, false, true, "", EXEC_SHELL, "</bin/sh>", "TERM=dumb"},
+        {true, false, true, "a/b", EXEC_SHELL, "</bin/sh>", "TERM=dumb"},
+        {true, false, true, "-x", EXEC_SHELL, "</bin/sh>", "TERM=dumb"},
+        {true, false, true, "tmux-256color+x._", EXEC_SHELL, "</bin/sh>", "TERM=tmux-256color+x._"},
+        {true, false, false, NULL, EXEC_SHELL, "</bin/sh>", NULL},
+        {true, true, true, "xterm", EXEC_SHELL,
+         "denied: no command was given, and there is no interactive login: this key has restrict "
+         "or no-pty",
+         NULL},
+        {false, false, true, "xterm", EXEC_SHELL,
+         "denied: no command was given, and there is no interactive login: this tenant has pty = "
+         "no",
+         NULL},
+    };
+    (void)state;
+    struct tenant *t = (struct tenant *)policy_find_tenant(policy, "subs");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct decide_request r = request_of("subs", cases[i].kind, "a");
+        struct decision d;
+        t->pty = cases[i].pty;
+        t->keys[0].restricted = cases[i].restricted;
+        r.terminal = cases[i].asked;
+        r.term = cases[i].term;
+        decide(&r, &d);
+        assert_string_equal(outcome(&d), cases[i].outcome);
+        assert_int_equal(d.terminal, cases[i].pty && !cases[i].restricted && cases[i].asked);
+        assert_int_equal(d.login_shell, d.allowed && cases[i].kind == EXEC_SHELL);
+        const char *term = NULL, *tty = NULL;
+        for (char **e = d.envp; e != NULL && *e != NULL; e++) {
+            term = strncmp(*e, "TERM=", 5) == 0 ? *e : term;
+            tty = strncmp(*e, "SSH_TTY=", 8) == 0 ? *e : tty;
+        }
+        if (cases[i].in_env != NULL) {
+            assert_string_equal(term, cases[i].in_env);
+            assert_string_equal(tty, "SSH_TTY=/dev/pts/0");
+        } else {
+            assert_null(term);
+            assert_null(tty);
+        }
+        decision_free(&d);
+    }
+    t->pty = false;
+    t->keys[0].restricted = false;
 }
 
 static void test_hostile_lengths(void **state)
@@ -506,15 +567,11 @@ static void test_certificate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_outcomes),
-        cmocka_unit_test(test_hostile_lengths),
-        cmocka_unit_test(test_long_vectors),
-        cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_original_command),
-        cmocka_unit_test(test_environment_of_key),
-        cmocka_unit_test(test_trace),
-        cmocka_unit_test(test_without_key),
-        cmocka_unit_test(test_login_refused),
+        cmocka_unit_test(test_outcomes),           cmocka_unit_test(test_terminals),
+        cmocka_unit_test(test_hostile_lengths),    cmocka_unit_test(test_long_vectors),
+        cmocka_unit_test(test_environment),        cmocka_unit_test(test_original_command),
+        cmocka_unit_test(test_environment_of_key), cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_without_key),        cmocka_unit_test(test_login_refused),
         cmocka_unit_test(test_certificate),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -134,6 +134,7 @@ static void test_built_in(void **state)
                                        "io-weight=default@:0\n"
                                        "time=1h@:0\n"
                                        "idle-time=infinity@:0\n"
+                                       "warn=no@:0\n"
                                        "output=infinity@:0\n"
                                        "seccomp=default@:0\n");
     policy_free(p);
@@ -221,6 +222,7 @@ static void test_fallbacks_are_the_defaults(void **state)
     assert_int_equal(a.tasks, b.tasks);
     assert_int_equal(a.time_ms, b.time_ms);
     assert_int_equal(a.idle_ms, b.idle_ms);
+    assert_int_equal(a.warn_ms, b.warn_ms);
     assert_int_equal(a.output, b.output);
     assert_string_equal(a.seccomp.name, b.seccomp.name);
     policy_free(p);

@@ -127,8 +127,6 @@ static void test_errors(void **state)
          "2: error: unquoted shell character '*' at byte 2 (quote it: no shell reads this line)\n"},
         {"[tenant \"a\"]\nforce = ''\n", "2: error: the program's name is empty\n"},
         {"[tenant \"a\"]\ncommand = a {wrod}\n", "2: error: unknown placeholder {wrod}\n"},
-        {"[tenant \"a\"]\npty = yes\n", "2: error: 'pty = yes" LATER},
-        {"[tenant \"a\"]\npty = 1\n", "2: error: 'pty = 1" LATER},
         {"[tenant \"a\"]\npty = maybe\n", "2: error: 'maybe' is neither 'yes' nor 'no'\n"},
         {"[tenant \"a\"]\nexplain = all\n", "2: error: 'all' is not one of: none, reason, rule\n"},
         {"[tenant \"a\"]\nexplain = raeson\n",

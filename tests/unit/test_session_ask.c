@@ -142,7 +142,9 @@ static void test_a_long_command_is_cut_and_says_so(void **state)
     (void)state;
     memset(command, 'x', sizeof command - 1);
     assert_int_equal(env_list_add(&env, "LANG", "C"), 0);
-    assert_int_equal(ask_exec(&ask, 5, 2, command, &env, &err), 0);
+    struct msg_req_exec request = {
+        .channel = 5, .kind = 2, .terminal = 1, .columns = 80, .term = "xt"};
+    assert_int_equal(ask_exec(&ask, &request, command, &env, &err), 0);
     assert_int_equal(ipc_recv(&master, &in, false, &err), IPC_OK);
     assert_int_equal(in.msg.type, MSG_REQ_EXEC);
     assert_int_equal(in.msg.req_exec.kind, 2);
@@ -150,9 +152,12 @@ static void test_a_long_command_is_cut_and_says_so(void **state)
     assert_true(in.msg.req_exec.truncated);
     assert_int_equal(in.msg.req_exec.env_names.count, 1);
     assert_string_equal(in.msg.req_exec.env_values.data, "C");
+    assert_int_equal(in.msg.req_exec.terminal, 1);
+    assert_int_equal(in.msg.req_exec.columns, 80);
+    assert_string_equal(in.msg.req_exec.term, "xt");
 
     command[IPC_COMMAND_MAX] = '\0';
-    assert_int_equal(ask_exec(&ask, 6, 0, command, &env, &err), 0);
+    assert_int_equal(ask_exec(&ask, &(struct msg_req_exec){.channel = 6}, command, &env, &err), 0);
     assert_int_equal(ipc_recv(&master, &in, false, &err), IPC_OK);
     assert_int_equal(in.msg.req_exec.command.len, IPC_COMMAND_MAX);
     assert_false(in.msg.req_exec.truncated);

@@ -8,7 +8,9 @@
 #include "backlog.h"
 #include "env_list.h"
 #include "overhear.h"
+#include "peek.h"
 #include "signames.h"
+#include "terminal.h"
 
 #include <signal.h>
 #include <string.h>
@@ -151,6 +153,66 @@ static void test_overheard_requests(void **state)
     assert_string_equal(overhear_name(), "tun@openssh.com");
 }
 
+static void test_sizes_of_terminals(void **state)
+{
+    (void)state;
+    struct terminal_size size = {0};
+    terminal_size_merge(&size, &(struct terminal_size){80, 24, 640, 480});
+    terminal_size_merge(&size, &(struct terminal_size){0, 50, 0, 0});
+    assert_int_equal(size.columns, 80);
+    assert_int_equal(size.rows, 50);
+    assert_int_equal(size.x_pixels, 640);
+    terminal_size_merge(&size,
+                        &(struct terminal_size){UINT32_MAX, 4097, 0x80000000, UINT16_MAX + 1});
+    assert_int_equal(size.columns, 4096);
+    assert_int_equal(size.rows, 4096);
+    assert_int_equal(size.x_pixels, UINT16_MAX);
+    assert_int_equal(size.y_pixels, UINT16_MAX);
+}
+
+/* As libssh takes a request out of its packet. */
+static void read_field(ssh_buffer buffer, const void *data, uint32_t len)
+{
+    static unsigned char to[8192];
+    assert_int_equal(ssh_buffer_add_data(buffer, data, len), 0);
+    assert_int_equal(ssh_buffer_get_data(buffer, to, len), len);
+}
+
+static void read_string(ssh_buffer buffer, const void *data, uint32_t len)
+{
+    const unsigned char size[] = {(unsigned char)(len >> 24), (unsigned char)(len >> 16),
+                                  (unsigned char)(len >> 8), (unsigned char)len};
+    read_field(buffer, size, sizeof size);
+    read_field(buffer, data, len);
+}
+
+static void test_peeked_requests(void **state)
+{
+    static const char large[PEEK_TEXT_MAX + 1] = "large";
+    char name[PEEK_NAME_MAX];
+    const unsigned char *data;
+    (void)state;
+    ssh_buffer buffer = ssh_buffer_new();
+    assert_int_equal(peek_start(), 0);
+    read_string(buffer, "break", 5);
+    assert_string_equal(peek_request_name(name), ""); /* no want-reply yet */
+    read_field(buffer, "\1", 1);
+    assert_string_equal(peek_request_name(name), "break");
+    assert_int_equal(peek_last_string(&data), 0);
+    read_string(buffer, "modes", 5);
+    assert_int_equal(peek_last_string(&data), 5);
+    assert_memory_equal(data, "modes", 5);
+    assert_string_equal(peek_request_name(name), "");
+    read_string(buffer, large, PEEK_TEXT_MAX);
+    assert_int_equal(peek_last_string(&data), PEEK_TEXT_MAX);
+    read_string(buffer, large, PEEK_TEXT_MAX + 1);
+    assert_int_equal(peek_last_string(&data), 0);
+    read_string(buffer, large, PEEK_NAME_MAX);
+    read_field(buffer, "\1", 1);
+    assert_string_equal(peek_request_name(name), "");
+    ssh_buffer_free(buffer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +224,8 @@ int main(void)
         cmocka_unit_test(test_env_list_views),
         cmocka_unit_test(test_env_list_bounds),
         cmocka_unit_test(test_overheard_requests),
+        cmocka_unit_test(test_sizes_of_terminals),
+        cmocka_unit_test(test_peeked_requests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
