@@ -5,6 +5,7 @@
 #include "cli.h"
 #include "diag.h"
 #include "host_judge.h"
+#include "host_key_try.h"
 #include "leftovers.h"
 #include "problems.h"
 #include "review.h"
@@ -110,7 +111,8 @@ static int check_run(struct cli *cli)
             return cli->status;
         *(id == ID_STRICT ? &strict : &other_host) = true;
     }
-    struct host_judge judge = {0};
+    struct host_key_tries tries = {0};
+    struct host_judge judge = {.try_host_key = host_key_try, .tries = &tries};
     struct sources sources;
     int status = sources_find(cli, cli->words, cli->n_words, &sources);
     sources.judge = other_host ? NULL : &judge;

@@ -42,7 +42,7 @@ void host_judge(void *judge, const struct policy *policy, struct diags *diags)
     else
         j->untried = !host_trial_judge(policy, diags);
     size_t others = count_errors(diags);
-    int code = j->no_root || j->no_server ? 0 : host_server_judge(policy, diags);
+    int code = j->no_root || j->no_server ? 0 : host_server_judge(j, policy, diags);
     j->code = others == 0 && !diags->truncated ? code : 0;
 }
 

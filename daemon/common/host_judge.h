@@ -15,6 +15,9 @@ struct host_judge {
     const struct host_limits *limits;
     bool quiet_limits; /* no warnings of limits that are kept in another way */
     bool no_server;    /* there is no configuration: nothing is asked of what [server] names */
+    /* Whether a host key could be used (host_key_try.h); NULL: that is left to the signer. */
+    int (*try_host_key)(void *tries, int fd, const char *name, struct err *err);
+    void *tries;
     /* Found: */
     bool no_root; /* root alone could have looked at all of it */
     bool untried; /* sandboxes can't be made by us, nor what that would show be seen */
@@ -43,6 +46,7 @@ void host_paths_judge(const struct policy *policy, struct diags *diags);
 bool host_trial_judge(const struct policy *policy, struct diags *diags);
 
 /* What [server] names: needs root. Returns the sysexits code of the first error, or 0. */
-int host_server_judge(const struct policy *policy, struct diags *diags);
+int host_server_judge(const struct host_judge *judge, const struct policy *policy,
+                      struct diags *diags);
 
 #endif

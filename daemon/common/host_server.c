@@ -17,6 +17,7 @@
 enum { SHOWN = 200 };
 
 struct judging {
+    const struct host_judge *judge;
     const struct policy *policy;
     struct diags *diags;
     int code; /* of the first error */
@@ -75,6 +76,9 @@ static void judge_host_key(struct judging *j, const char *path, const struct ori
     cleanup_fd int fd = -1;
     if (hostkey_file_open(path, &fd, &err) < 0)
         complain(j, at, err.code, NULL, err.text);
+    else if (j->judge->try_host_key != NULL &&
+             j->judge->try_host_key(j->judge->tries, fd, path, &err) < 0)
+        complain(j, at, EX_UNAVAILABLE, NULL, err.text);
 }
 
 static void judge_host_keys(struct judging *j)
@@ -145,9 +149,10 @@ static void judge_state_dir(struct judging *j)
     complain(j, &at, EX_CANTCREAT, NULL, err.text);
 }
 
-int host_server_judge(const struct policy *policy, struct diags *diags)
+int host_server_judge(const struct host_judge *judge, const struct policy *policy,
+                      struct diags *diags)
 {
-    struct judging judging = {.policy = policy, .diags = diags};
+    struct judging judging = {.judge = judge, .policy = policy, .diags = diags};
     judge_host_keys(&judging);
     judge_session_path(&judging);
     judge_user(&judging);

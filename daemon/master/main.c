@@ -2,6 +2,7 @@
 #include "cleanup.h"
 #include "generation.h"
 #include "host_judge.h"
+#include "host_key_try.h"
 #include "log.h"
 #include "server.h"
 #include "signer_main.h"
@@ -79,7 +80,8 @@ static int parse_options(int argc, char **argv, struct options *options)
 static int check(const struct options *options)
 {
     struct err err = {0};
-    struct host_judge judge = {0};
+    struct host_key_tries tries = {0};
+    struct host_judge judge = {.try_host_key = host_key_try, .tries = &tries};
     struct policy *policy = generation_load_policy(options->config_path, &judge, true, &err);
     const char *unseen = host_judge_unseen(&judge);
     if (unseen != NULL)

@@ -10,6 +10,9 @@
 #include <openssl/evp.h>
 #include <stddef.h>
 
+/* Two of a type could not both be offered: what is said of the second and the first. */
+#define HOST_KEY_SAME_TYPE "host key %s: %s is of the same type; keep one of them"
+
 struct host_key {
     EVP_PKEY *key;                    /* owned */
     unsigned char blob[KEY_BLOB_MAX]; /* the public key, RFC 4253 §6.6 */

@@ -77,8 +77,7 @@ static int load_keys(struct signer *signer, struct err *err)
             return -1;
         const char *other = find_same_type(signer, names, key);
         if (other != NULL)
-            return err_set(err, 0, "host key %s: %s is of the same type; keep one of them",
-                           names[i], other);
+            return err_set(err, 0, HOST_KEY_SAME_TYPE, names[i], other);
         signer->n_keys++;
     }
     return 0;
