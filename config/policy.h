@@ -56,6 +56,16 @@ enum limits_mode {
 };
 
 /* [server] */
+/* What SSH lets the two sides agree on. */
+enum algorithm_kind {
+    ALGORITHM_KEX,
+    ALGORITHM_CIPHER,
+    ALGORITHM_MAC,
+    ALGORITHM_HOST_KEY, /* and its signature */
+    ALGORITHM_USER_KEY, /* the same, of users; a certificate's is that of its key */
+    ALGORITHM_KINDS
+};
+
 struct server_config {
     struct listen_addr *listen; /* default: 0.0.0.0:2222 and [::]:2222 */
     size_t n_listen;
@@ -66,16 +76,21 @@ struct server_config {
     struct str_list revoked_keys;      /* paths of the lists */
     struct origin *revoked_key_places; /* parallel to revoked_keys */
     size_t n_revoked_key_places;
-    char *user;                /* of sessions; default "_postern" */
-    char *session_path;        /* default: compiled in */
-    char *seccomp_dir;         /* profiles and groups; default: compiled in */
-    char *audit;               /* path or "stderr"; default /var/log/postern/audit.log */
-    char *log_level;           /* error, warning, info, debug, trace; default info */
-    uint64_t login_grace_ms;   /* default 30 s */
-    uint32_t max_auth_tries;   /* default 6 */
-    uint32_t max_connections;  /* default 1000 */
-    uint32_t max_startups;     /* unauthenticated at once; default 100 */
-    uint32_t max_channels;     /* open at once per connection; default 256 */
+    char *user;                        /* of sessions; default "_postern" */
+    char *session_path;                /* default: compiled in */
+    char *seccomp_dir;                 /* profiles and groups; default: compiled in */
+    char *audit;                       /* path or "stderr"; default /var/log/postern/audit.log */
+    char *log_level;                   /* error, warning, info, debug, trace; default info */
+    uint64_t login_grace_ms;           /* default 30 s */
+    uint32_t max_auth_tries;           /* default 6 */
+    uint32_t max_connections;          /* default 1000 */
+    uint32_t max_startups;             /* unauthenticated at once; default 100 */
+    uint32_t max_channels;             /* open at once per connection; default 256 */
+    char *algorithms[ALGORITHM_KINDS]; /* names with commas between them, best first */
+    uint64_t rekey_bytes;      /* that one key may carry, SPEC_INFINITY: any; default 1 GiB */
+    uint64_t rekey_ms;         /* how long it may be used, the same; default 1 h */
+    bool compression;          /* clients may ask for it; default no */
+    char *banner;              /* lines that end in CR LF; NULL: none */
     uid_t uid_first, uid_last; /* uid-range = FIRST-LAST; default 1879048192-2147483647 */
     struct origin uid_range_at;
     char *state_dir; /* what the server has to remember; default /var/lib/postern */

@@ -1,3 +1,5 @@
+#include "algorithms.h"
+#include "banner.h"
 #include "cleanup.h"
 #include "places.h"
 #include "schema_fields.h"
@@ -177,6 +179,57 @@ static int set_policy_owner(struct loader *l, void *target, const struct origin 
     return l->host->find_user(l->host->user, value, owner, NULL, err);
 }
 
+static int set_algorithms(struct loader *l, struct server_config *s, enum algorithm_kind kind,
+                          const char *value, struct err *err)
+{
+    char list[ALGORITHMS_TEXT_MAX];
+    if (algorithms_parse(kind, value, list, err) < 0)
+        return -1;
+    return set_text(l, &s->algorithms[kind], list, err);
+}
+
+static int set_kex(struct loader *l, void *target, const struct origin *at, const char *value,
+                   struct err *err)
+{
+    (void)at;
+    return set_algorithms(l, target, ALGORITHM_KEX, value, err);
+}
+
+static int set_ciphers(struct loader *l, void *target, const struct origin *at, const char *value,
+                       struct err *err)
+{
+    (void)at;
+    return set_algorithms(l, target, ALGORITHM_CIPHER, value, err);
+}
+
+static int set_macs(struct loader *l, void *target, const struct origin *at, const char *value,
+                    struct err *err)
+{
+    (void)at;
+    return set_algorithms(l, target, ALGORITHM_MAC, value, err);
+}
+
+static int set_host_key_algorithms(struct loader *l, void *target, const struct origin *at,
+                                   const char *value, struct err *err)
+{
+    (void)at;
+    return set_algorithms(l, target, ALGORITHM_HOST_KEY, value, err);
+}
+
+static int set_user_key_algorithms(struct loader *l, void *target, const struct origin *at,
+                                   const char *value, struct err *err)
+{
+    (void)at;
+    return set_algorithms(l, target, ALGORITHM_USER_KEY, value, err);
+}
+
+static int set_banner(struct loader *l, void *target, const struct origin *at, const char *value,
+                      struct err *err)
+{
+    (void)at;
+    return banner_load(l, value, &((struct server_config *)target)->banner, err);
+}
+
 #define AT(member)      .offset = offsetof(struct server_config, member)
 #define FALLBACK_LISTEN "0.0.0.0:2222\n[::]:2222"
 #define FALLBACK_HOST_KEYS                                                                         \
@@ -202,6 +255,19 @@ static const struct schema_key server_keys[] = {
      .max = 10000},
     {KEY("max-channels", KEY_SINGLE, "256"), .parse = schema_count, AT(max_channels), .min = 1,
      .max = 10000},
+    {KEY("kex", KEY_SINGLE, algorithms_default_kex), .set = set_kex},
+    {KEY("ciphers", KEY_SINGLE, algorithms_default_ciphers), .set = set_ciphers},
+    {KEY("macs", KEY_SINGLE, algorithms_default_macs), .set = set_macs},
+    {KEY("host-key-algorithms", KEY_SINGLE, algorithms_default_keys),
+     .set = set_host_key_algorithms},
+    {KEY("user-key-algorithms", KEY_SINGLE, algorithms_default_keys),
+     .set = set_user_key_algorithms},
+    {KEY("rekey-data", KEY_SINGLE, "1G"), .parse = schema_size, AT(rekey_bytes), .min = 64 << 20,
+     .max = 1ULL << 40, .infinite = true},
+    {KEY("rekey-time", KEY_SINGLE, "1h"), .parse = schema_time, AT(rekey_ms), .max = 24 * 3600000,
+     .infinite = true},
+    {KEY("compression", KEY_SINGLE, "no"), .parse = schema_bool, AT(compression)},
+    {KEY("banner", KEY_SINGLE, NULL), .set = set_banner},
     {KEY("cgroup", KEY_SINGLE, NULL), .set = set_cgroup},
     {KEY("limits", KEY_SINGLE, "required"), .set = set_limits},
     {KEY("uid-range", KEY_SINGLE, "1879048192-2147483647"), .set = set_uid_range},

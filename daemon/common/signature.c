@@ -246,3 +246,16 @@ const char *signature_algorithm_of(const unsigned char *key, size_t key_len)
             return algorithms[i].name;
     return NULL;
 }
+
+bool signature_is_of(struct wire_bytes signature, const char *list)
+{
+    struct wire_reader r = {.buf = signature.data, .len = signature.len};
+    struct wire_bytes name = wire_get_bytes(&r, TYPE_MAX);
+    for (const char *at = list; *at != '\0'; at += at[0] == ',') {
+        size_t len = strcspn(at, ",");
+        if (len == name.len && len > 0 && memcmp(at, name.data, len) == 0)
+            return true;
+        at += len;
+    }
+    return false;
+}

@@ -5,6 +5,9 @@
 #ifndef POSTERN_DAEMON_SIGNATURE_H
 #define POSTERN_DAEMON_SIGNATURE_H
 
+#include "wire.h"
+
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -27,5 +30,9 @@ int signature_digest(const char *algorithm, const unsigned char *key, size_t key
 
 /* An algorithm for keys of this one's type; NULL if there is none. */
 const char *signature_algorithm_of(const unsigned char *key, size_t key_len);
+
+/* Whether an SSH signature (RFC 4253 §6.6) is by an algorithm of this list: names with commas
+ * between them. */
+bool signature_is_of(struct wire_bytes signature, const char *list);
 
 #endif

@@ -42,6 +42,8 @@ enum {
     IPC_KEYS_SIZE = 32 * 1024, /* bytes of all public host keys */
     IPC_HASH_MAX = 64,
     IPC_SIGNATURE_MAX = 4096,
+    IPC_ALGORITHMS_MAX = 1024,
+    IPC_BANNER_MAX = 8192,
 };
 
 /* Authentication requests of any kind on one connection, queries that succeed too. */
@@ -190,12 +192,23 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     F(str, text, IPC_LINE_MAX)
 
 /* First message to the zygote; host_keys are public keys (RFC 4253 §6.6), one string after the
- * other. */
+ * other. The lists of algorithms have commas between names; rekey_ms is a number of milliseconds
+ * and as rekey_bytes UINT64_MAX where there is no limit. banner is what SSH_MSG_USERAUTH_BANNER
+ * says (RFC 4252 §5.4); "": nothing. */
 #define FIELDS_EVT_SETUP(F)                                                                        \
     F(u32, uid, UINT32_MAX)                                                                        \
     F(u32, gid, UINT32_MAX)                                                                        \
     F(u8, log_level, 255)                                                                          \
-    F(bytes, host_keys, IPC_KEYS_SIZE)
+    F(bytes, host_keys, IPC_KEYS_SIZE)                                                             \
+    F(str, kex, IPC_ALGORITHMS_MAX)                                                                \
+    F(str, ciphers, IPC_ALGORITHMS_MAX)                                                            \
+    F(str, macs, IPC_ALGORITHMS_MAX)                                                               \
+    F(str, host_key_algorithms, IPC_ALGORITHMS_MAX)                                                \
+    F(str, user_key_algorithms, IPC_ALGORITHMS_MAX)                                                \
+    F(u64, rekey_bytes, UINT64_MAX)                                                                \
+    F(u64, rekey_ms, UINT64_MAX)                                                                   \
+    F(u8, compression, 1)                                                                          \
+    F(str, banner, IPC_BANNER_MAX)
 
 #define FIELDS_EVT_READY(F)  F(u8, unused, 0)
 #define FIELDS_EVT_FAILED(F) F(str, text, IPC_LINE_MAX)

@@ -192,6 +192,18 @@ static bool is_proven(const struct connection *connection, const struct msg_req_
     return proof_holds(&proof);
 }
 
+/* What is wrong with the proof that it comes with; NULL: nothing. */
+static const char *proof_problem(const struct connection *connection,
+                                 const struct msg_req_auth *req)
+{
+    const struct server_config *config = &connection->server->current->policy->server;
+    if (!is_proven(connection, req))
+        return "the signature is wrong";
+    if (!signature_is_of(req->signature, config->algorithms[ALGORITHM_USER_KEY]))
+        return "its signature's algorithm is not one of user-key-algorithms";
+    return NULL;
+}
+
 /* What is wrong with a request, whoever it would log in; NULL: nothing. */
 static const char *request_problem(struct connection *connection, const struct msg_req_auth *req)
 {
@@ -227,8 +239,8 @@ void broker_on_req_auth(struct connection *connection, const struct msg_req_auth
     decide_login(&who, &login);
     const char *problem = request_problem(connection, req);
     /* Whether a key is listed is no secret to who knows it: a query tells. */
-    if (problem == NULL && login.accepted && !none && proves && !is_proven(connection, req))
-        problem = "the signature is wrong";
+    if (problem == NULL && login.accepted && !none && proves)
+        problem = proof_problem(connection, req);
     if (problem != NULL)
         (void)snprintf(login.reason, sizeof login.reason, "%s", problem);
     if (problem != NULL || !login.accepted)

@@ -30,8 +30,9 @@ struct zygote {
     enum zygote_state state;
     struct ipc link;
     struct loop_source source;
-    struct child *child;   /* held */
-    struct signer *signer; /* held: signs for its sessions */
+    struct child *child;           /* held */
+    struct signer *signer;         /* held: signs for its sessions */
+    struct generation *generation; /* held: has the settings that it is to be sent; then NULL */
     uid_t uid;
     gid_t gid;
     struct loop_timer deadline; /* of being ready, or of the next answer */
@@ -59,6 +60,7 @@ static void zygote_free(struct zygote *zygote)
     ipc_close(&zygote->link);
     child_release(server, zygote->child);
     signer_unref(zygote->signer);
+    generation_unref(zygote->generation);
     free(zygote);
 }
 
@@ -86,12 +88,27 @@ static int run_session_program(struct zygote *zygote, const char *path, struct e
 /* It waits for this; what it is to show of the host keys, the signer has to say first. */
 static int send_setup(struct zygote *zygote, struct err *err)
 {
+    const struct server_config *config = &zygote->generation->policy->server;
+    char *const *algorithms = config->algorithms;
     struct ipc_msg setup = {.type = MSG_EVT_SETUP,
                             .evt_setup = {.uid = zygote->uid,
                                           .gid = zygote->gid,
                                           .log_level = (uint8_t)log_level(),
-                                          .host_keys = signer_host_keys(zygote->signer)}};
-    return ipc_send(&zygote->link, &setup, NULL, 0, false, err) == IPC_OK ? 0 : -1;
+                                          .host_keys = signer_host_keys(zygote->signer),
+                                          .kex = algorithms[ALGORITHM_KEX],
+                                          .ciphers = algorithms[ALGORITHM_CIPHER],
+                                          .macs = algorithms[ALGORITHM_MAC],
+                                          .host_key_algorithms = algorithms[ALGORITHM_HOST_KEY],
+                                          .user_key_algorithms = algorithms[ALGORITHM_USER_KEY],
+                                          .rekey_bytes = config->rekey_bytes,
+                                          .rekey_ms = config->rekey_ms,
+                                          .compression = config->compression,
+                                          .banner = config->banner != NULL ? config->banner : ""}};
+    if (ipc_send(&zygote->link, &setup, NULL, 0, false, err) != IPC_OK)
+        return -1;
+    generation_unref(zygote->generation);
+    zygote->generation = NULL;
+    return 0;
 }
 
 static void on_deadline(struct loop_timer *timer)
@@ -137,6 +154,7 @@ int zygote_start(struct server *server, struct generation *generation, struct er
                               .source = {.fd = -1},
                               .uid = generation->session_uid,
                               .gid = generation->session_gid,
+                              .generation = generation_ref(generation),
                               .next = server->zygotes};
     server->zygotes = zygote;
     zygote->signer = signer_of(generation, err);

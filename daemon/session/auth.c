@@ -1,4 +1,6 @@
 #include "auth.h"
+#include "cleanup.h"
+#include "offer.h"
 #include "provider.h"
 #include "tell.h"
 
@@ -41,6 +43,8 @@ static bool decide(struct session *session, const char *user, const char *method
         session_close(session, false, "Too many authentication requests");
         return false;
     }
+    if (session->auth_requests == 1)
+        offer_send_banner(session->offer, session->ssh);
     bool usable = is_same_user(session, user) && strlen(user) <= IPC_USER_MAX;
     /* What can't be accepted is asked all the same, as something that nobody has: it is counted
      * and written down. */
@@ -65,24 +69,35 @@ static bool decide(struct session *session, const char *user, const char *method
     return accepted;
 }
 
-/* The types whose signatures the master can verify. It gets certificates whole. */
-static bool is_verifiable(ssh_key key)
+/* The algorithms of signatures by keys of a type, for those that the master can verify. It gets
+ * certificates whole. */
+static const struct {
+    enum ssh_keytypes_e type;
+    const char *algorithm;
+} verifiable[] = {
+    {SSH_KEYTYPE_ED25519, "ssh-ed25519"},
+    {SSH_KEYTYPE_ED25519_CERT01, "ssh-ed25519"},
+    {SSH_KEYTYPE_ECDSA_P256, "ecdsa-sha2-nistp256"},
+    {SSH_KEYTYPE_ECDSA_P256_CERT01, "ecdsa-sha2-nistp256"},
+    {SSH_KEYTYPE_ECDSA_P384, "ecdsa-sha2-nistp384"},
+    {SSH_KEYTYPE_ECDSA_P384_CERT01, "ecdsa-sha2-nistp384"},
+    {SSH_KEYTYPE_ECDSA_P521, "ecdsa-sha2-nistp521"},
+    {SSH_KEYTYPE_ECDSA_P521_CERT01, "ecdsa-sha2-nistp521"},
+    {SSH_KEYTYPE_RSA, "rsa-sha2-512"},
+    {SSH_KEYTYPE_RSA, "rsa-sha2-256"},
+    {SSH_KEYTYPE_RSA_CERT01, "rsa-sha2-512"},
+    {SSH_KEYTYPE_RSA_CERT01, "rsa-sha2-256"},
+};
+
+/* libssh does not answer signatures by algorithms that are not accepted, so the query for such a
+ * key has to be refused, or its client waits for ever. */
+static bool is_usable(const struct session *session, ssh_key key)
 {
-    switch (ssh_key_type(key)) {
-    case SSH_KEYTYPE_ED25519_CERT01:
-    case SSH_KEYTYPE_ECDSA_P256_CERT01:
-    case SSH_KEYTYPE_ECDSA_P384_CERT01:
-    case SSH_KEYTYPE_ECDSA_P521_CERT01:
-    case SSH_KEYTYPE_RSA_CERT01:
-    case SSH_KEYTYPE_ED25519:
-    case SSH_KEYTYPE_ECDSA_P256:
-    case SSH_KEYTYPE_ECDSA_P384:
-    case SSH_KEYTYPE_ECDSA_P521:
-    case SSH_KEYTYPE_RSA:
-        return true;
-    default:
-        return false;
-    }
+    for (size_t i = 0; i < array_len(verifiable); i++)
+        if (verifiable[i].type == ssh_key_type(key) &&
+            offer_accepts(session->offer, verifiable[i].algorithm))
+            return true;
+    return false;
 }
 
 /* The key as in RFC 4253 §6.6, or the whole certificate, in buf[IPC_BLOB_MAX]; length 0 if it can't
@@ -153,7 +168,7 @@ static int on_publickey(ssh_session ssh, const char *user, struct ssh_key_struct
     struct wire_bytes signature = is_query ? nothing : provider_take_signature();
     size_t len = 0;
     /* One that can't be right must not become a query. */
-    if (is_verifiable(key) && (is_query || signature.len > 0))
+    if (is_usable(session, key) && (is_query || signature.len > 0))
         len = export_blob(key, blob);
     if (!decide(session, user, "publickey", (struct wire_bytes){blob, len}, signature))
         return SSH_AUTH_DENIED;

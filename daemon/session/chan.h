@@ -63,6 +63,7 @@ struct channel_limits {
 
 enum channel_phase { CHANNEL_IDLE, CHANNEL_ASKED, CHANNEL_RUNNING, CHANNEL_ENDING, CHANNEL_CLOSED };
 
+struct offer;
 struct session;
 
 struct channel {
@@ -103,6 +104,7 @@ struct channel {
 
 struct session {
     struct ask ask;
+    const struct offer *offer;
     ssh_session ssh;
     ssh_event event;
     struct ssh_server_callbacks_struct callbacks;

@@ -116,9 +116,25 @@ static ssh_key import(struct wire_bytes blob, enum provider_key *type)
     return ssh_pki_import_privkey_base64(text, NULL, NULL, NULL, &key) == SSH_OK ? key : NULL;
 }
 
-int keys_load(ssh_bind bind, struct wire_bytes host_keys, struct err *err)
+/* Whether one of the algorithms, names with commas between them, is for keys of this type. */
+static bool is_offered(struct wire_bytes blob, const char *algorithms)
+{
+    struct wire_reader r = {.buf = blob.data, .len = blob.len};
+    struct wire_bytes type = wire_get_bytes(&r, BLOB_MAX);
+    bool rsa = type.len == strlen("ssh-rsa") && memcmp(type.data, "ssh-rsa", type.len) == 0;
+    for (const char *at = algorithms; *at != '\0'; at += at[0] == ',') {
+        size_t len = strcspn(at, ",");
+        if (rsa ? strncmp(at, "rsa-", 4) == 0 : len == type.len && memcmp(at, type.data, len) == 0)
+            return true;
+        at += len;
+    }
+    return false;
+}
+
+int keys_load(ssh_bind bind, struct wire_bytes host_keys, const char *algorithms, struct err *err)
 {
     struct wire_reader r = {.buf = host_keys.data, .len = host_keys.len};
+    bool offered = false;
     for (uint32_t number = 0; r.pos < r.len; number++) {
         enum provider_key type;
         struct wire_bytes blob = wire_get_bytes(&r, BLOB_MAX);
@@ -131,6 +147,9 @@ int keys_load(ssh_bind bind, struct wire_bytes host_keys, struct err *err)
             return err_set(err, 0, "host key %u: %s", number, ssh_get_error(bind));
         }
         provider_set_host_key(type, number);
+        offered = offered || is_offered(blob, algorithms);
     }
+    if (!offered)
+        return err_set(err, 0, "host-key-algorithms has none for the host keys that there are");
     return 0;
 }

@@ -12,8 +12,8 @@
 /*
  * Hands the host keys to `bind`: public keys (RFC 4253 §6.6), one string after the other, one of
  * each type at most. Their private parts are made up; provider.c is told their numbers and has the
- * master sign. Returns 0, or -1 with err.
+ * master sign. At least one must be for one of these algorithms. Returns 0, or -1 with err.
  */
-int keys_load(ssh_bind bind, struct wire_bytes host_keys, struct err *err);
+int keys_load(ssh_bind bind, struct wire_bytes host_keys, const char *algorithms, struct err *err);
 
 #endif

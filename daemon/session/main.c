@@ -33,7 +33,7 @@ struct child {
 struct zygote {
     struct ipc link;
     int signal_fd;
-    ssh_bind bind;
+    struct offer offer;
     struct filter filter;
     struct child *children;
 };
@@ -81,8 +81,8 @@ static int set_up(struct zygote *zygote, struct err *err)
         return err_set(err, 0, "libssh has no ssh_buffer_get_data()");
     if (ssh_init() != SSH_OK)
         return err_set(err, 0, "ssh_init failed");
-    zygote->bind = offer_new(err);
-    if (zygote->bind == NULL || keys_load(zygote->bind, setup->host_keys, err) < 0 ||
+    if (offer_make(&zygote->offer, setup, err) < 0 ||
+        keys_load(zygote->offer.bind, setup->host_keys, setup->host_key_algorithms, err) < 0 ||
         offer_warm_up(err) < 0 || filter_compile(&zygote->filter, err) < 0)
         return -1;
     if (confine_enter(setup->uid, setup->gid, err) < 0)
@@ -115,7 +115,7 @@ static void run_session(struct zygote *zygote, int tcp_fd, int link_fd)
     close_fd(&zygote->signal_fd);
     if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
         _exit(EXIT_FAILURE);
-    serve_or_exit(tcp_fd, link_fd, zygote->bind, &zygote->filter);
+    serve_or_exit(tcp_fd, link_fd, &zygote->offer, &zygote->filter);
 }
 
 /* Returns a pidfd of the new session, or -1. */

@@ -6,69 +6,108 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <stdbool.h>
+#include <string.h>
 #include <time.h>
 
-/* No list may end in a comma. Left out: everything with SHA-1 or CBC, compression, and
- * diffie-hellman-group-exchange, which would open a moduli file. */
-#define KEX                                                                                        \
-    "curve25519-sha256,curve25519-sha256@libssh.org,"                                              \
-    "ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,"                                    \
-    "diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,diffie-hellman-group14-sha256"
-#define CIPHERS                                                                                    \
-    "chacha20-poly1305@openssh.com,aes256-gcm@openssh.com,aes128-gcm@openssh.com,"                 \
-    "aes256-ctr,aes192-ctr,aes128-ctr"
-#define MACS                                                                                       \
-    "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512"
-/* Of host keys and of users' signatures. A certificate's signature is of one of these types too:
- * that of the key that it certifies. */
-#define KEY_TYPES                                                                                  \
-    "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"                     \
-    "rsa-sha2-512,rsa-sha2-256"
+enum { RSA_BITS_MIN = 2048 };
 
-static const struct {
-    enum ssh_bind_options_e option;
-    const char *value;
-} bind_texts[] = {
-    {SSH_BIND_OPTIONS_BANNER, "Postern"},
-    {SSH_BIND_OPTIONS_KEY_EXCHANGE, KEX},
-    {SSH_BIND_OPTIONS_CIPHERS_C_S, CIPHERS},
-    {SSH_BIND_OPTIONS_CIPHERS_S_C, CIPHERS},
-    {SSH_BIND_OPTIONS_HMAC_C_S, MACS},
-    {SSH_BIND_OPTIONS_HMAC_S_C, MACS},
-    {SSH_BIND_OPTIONS_HOSTKEY_ALGORITHMS, KEY_TYPES},
-    {SSH_BIND_OPTIONS_PUBKEY_ACCEPTED_KEY_TYPES, KEY_TYPES},
-};
-
-ssh_bind offer_new(struct err *err)
+/* libssh drops what it doesn't know from a list without a word, so each name is tried alone. */
+static int set_list(ssh_bind bind, const enum ssh_bind_options_e *options, size_t n,
+                    const char *list, struct err *err)
 {
-    bool process_config = false;
-    int rsa_min_size = 2048;
-    ssh_bind bind = ssh_bind_new();
-    if (bind == NULL) {
-        err_set(err, 0, "no memory for the ssh server");
-        return NULL;
+    for (const char *at = list; *at != '\0'; at += at[0] == ',') {
+        char name[IPC_ID_MAX + 1];
+        size_t len = strcspn(at, ",");
+        if (len == 0 || len >= sizeof name)
+            return err_set(err, 0, "a list of algorithms is malformed");
+        memcpy(name, at, len);
+        name[len] = '\0';
+        if (ssh_bind_options_set(bind, options[0], name) != SSH_OK)
+            return err_set(
+                err, 0, "this host's libssh has no algorithm '%s': take it out of [server]", name);
+        at += len;
     }
-    bool ok =
-        ssh_bind_options_set(bind, SSH_BIND_OPTIONS_PROCESS_CONFIG, &process_config) == SSH_OK &&
-        ssh_bind_options_set(bind, SSH_BIND_OPTIONS_RSA_MIN_SIZE, &rsa_min_size) == SSH_OK;
-    for (size_t i = 0; ok && i < array_len(bind_texts); i++)
-        ok = ssh_bind_options_set(bind, bind_texts[i].option, bind_texts[i].value) == SSH_OK;
-    if (ok)
-        return bind;
-    err_set(err, 0, "libssh does not take our settings: %s", ssh_get_error(bind));
-    ssh_bind_free(bind);
-    return NULL;
+    for (size_t i = 0; i < n; i++)
+        if (ssh_bind_options_set(bind, options[i], list) != SSH_OK)
+            return err_set(err, 0, "libssh does not take our settings: %s", ssh_get_error(bind));
+    return 0;
 }
 
-ssh_session offer_session(struct err *err)
+static int set_lists(ssh_bind bind, const struct msg_evt_setup *setup, struct err *err)
 {
+    const struct {
+        const char *list;
+        size_t n;
+        enum ssh_bind_options_e options[2];
+    } lists[] = {
+        {setup->kex, 1, {SSH_BIND_OPTIONS_KEY_EXCHANGE}},
+        {setup->ciphers, 2, {SSH_BIND_OPTIONS_CIPHERS_C_S, SSH_BIND_OPTIONS_CIPHERS_S_C}},
+        {setup->macs, 2, {SSH_BIND_OPTIONS_HMAC_C_S, SSH_BIND_OPTIONS_HMAC_S_C}},
+        {setup->host_key_algorithms, 1, {SSH_BIND_OPTIONS_HOSTKEY_ALGORITHMS}},
+        {setup->user_key_algorithms, 1, {SSH_BIND_OPTIONS_PUBKEY_ACCEPTED_KEY_TYPES}},
+    };
+    for (size_t i = 0; i < array_len(lists); i++)
+        if (set_list(bind, lists[i].options, lists[i].n, lists[i].list, err) < 0)
+            return -1;
+    return 0;
+}
+
+static int set_bind(ssh_bind bind, const struct msg_evt_setup *setup, struct err *err)
+{
+    bool process_config = false;
+    int rsa_min_size = RSA_BITS_MIN;
+    /* After "SSH-2.0-": neither a version nor whose package this is. */
+    if (ssh_bind_options_set(bind, SSH_BIND_OPTIONS_PROCESS_CONFIG, &process_config) != SSH_OK ||
+        ssh_bind_options_set(bind, SSH_BIND_OPTIONS_RSA_MIN_SIZE, &rsa_min_size) != SSH_OK ||
+        ssh_bind_options_set(bind, SSH_BIND_OPTIONS_BANNER, "Postern") != SSH_OK)
+        return err_set(err, 0, "libssh does not take our settings: %s", ssh_get_error(bind));
+    return set_lists(bind, setup, err);
+}
+
+static uint32_t seconds_of(uint64_t ms)
+{
+    return ms == UINT64_MAX ? 0 : (uint32_t)(ms / 1000);
+}
+
+int offer_make(struct offer *offer, const struct msg_evt_setup *setup, struct err *err)
+{
+    *offer = (struct offer){
+        .bind = ssh_bind_new(),
+        .rekey_bytes = setup->rekey_bytes == UINT64_MAX ? 0 : setup->rekey_bytes,
+        .rekey_seconds = seconds_of(setup->rekey_ms),
+        .compression = setup->compression,
+        .banner = setup->banner[0] != '\0' ? ssh_string_from_char(setup->banner) : NULL};
+    if (offer->bind == NULL || (setup->banner[0] != '\0' && offer->banner == NULL))
+        return err_set(err, 0, "no memory for the ssh server");
+    (void)snprintf(offer->user_keys, sizeof offer->user_keys, "%s", setup->user_key_algorithms);
+    return set_bind(offer->bind, setup, err);
+}
+
+bool offer_accepts(const struct offer *offer, const char *algorithm)
+{
+    size_t len = strlen(algorithm);
+    for (const char *at = offer->user_keys; *at != '\0'; at += at[0] == ',') {
+        size_t n = strcspn(at, ",");
+        if (n == len && memcmp(at, algorithm, n) == 0)
+            return true;
+        at += n;
+    }
+    return false;
+}
+
+ssh_session offer_session(const struct offer *offer, struct err *err)
+{
+    /* Never "zlib": that one inflates what comes before anybody has logged in. */
+    const char *compression = offer->compression ? "none,zlib@openssh.com" : "none";
     ssh_session session = ssh_new();
     if (session == NULL) {
         err_set(err, 0, "no memory for a session");
         return NULL;
     }
-    if (ssh_options_set(session, SSH_OPTIONS_COMPRESSION_C_S, "none") != SSH_OK ||
-        ssh_options_set(session, SSH_OPTIONS_COMPRESSION_S_C, "none") != SSH_OK) {
+    if (ssh_options_set(session, SSH_OPTIONS_COMPRESSION_C_S, compression) != SSH_OK ||
+        ssh_options_set(session, SSH_OPTIONS_COMPRESSION_S_C, compression) != SSH_OK ||
+        ssh_options_set(session, SSH_OPTIONS_REKEY_DATA, &offer->rekey_bytes) != SSH_OK ||
+        ssh_options_set(session, SSH_OPTIONS_REKEY_TIME, &offer->rekey_seconds) != SSH_OK) {
         err_set(err, 0, "libssh does not take our settings: %s", ssh_get_error(session));
         ssh_free(session);
         return NULL;
@@ -76,6 +115,13 @@ ssh_session offer_session(struct err *err)
     ssh_set_auth_methods(session, SSH_AUTH_METHOD_PUBLICKEY);
     ssh_set_blocking(session, 0);
     return session;
+}
+
+void offer_send_banner(const struct offer *offer, ssh_session session)
+{
+    /* A client that can't be sent it will not be sent the answer either. */
+    if (offer->banner != NULL)
+        (void)ssh_send_issue_banner(session, offer->banner);
 }
 
 static bool make_keys(void)

@@ -94,7 +94,7 @@ static int watch(const struct session *session, struct stream *stream, uint32_t 
     return 0;
 }
 
-static int open_session(struct session *session, int tcp_fd, ssh_bind bind, struct err *err)
+static int open_session(struct session *session, int tcp_fd, struct err *err)
 {
     session->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     session->tcp.fd = fcntl(tcp_fd, F_DUPFD_CLOEXEC, 0);
@@ -106,15 +106,15 @@ static int open_session(struct session *session, int tcp_fd, ssh_bind bind, stru
         watch(session, &session->tcp, EPOLLIN, EPOLL_CTL_ADD, err) < 0 ||
         watch(session, &session->link, EPOLLIN, EPOLL_CTL_ADD, err) < 0)
         return -1;
-    session->ssh = offer_session(err);
+    session->ssh = offer_session(session->offer, err);
     if (session->ssh == NULL)
         return -1;
     ssh_set_counters(session->ssh, NULL, &session->traffic);
     auth_listen(session);
     requests_listen(session);
     /* libssh owns tcp_fd from here on. */
-    if (ssh_bind_accept_fd(bind, session->ssh, tcp_fd) != SSH_OK)
-        return err_set(err, 0, "accept: %s", ssh_get_error(bind));
+    if (ssh_bind_accept_fd(session->offer->bind, session->ssh, tcp_fd) != SSH_OK)
+        return err_set(err, 0, "accept: %s", ssh_get_error(session->offer->bind));
     session->event = ssh_event_new();
     if (session->event == NULL)
         return err_set(err, 0, "no memory");
@@ -357,17 +357,18 @@ static void run(struct session *session)
     }
 }
 
-void serve_or_exit(int tcp_fd, int link_fd, ssh_bind bind, const struct filter *filter)
+void serve_or_exit(int tcp_fd, int link_fd, const struct offer *offer, const struct filter *filter)
 {
     static struct session session = {.epoll_fd = -1, .tcp = {.fd = -1}, .link = {.fd = -1}};
     struct err err = {0};
+    session.offer = offer;
     session.ask.link = (struct ipc){
         .fd = link_fd, .link = LINK_SESSION, .self = FROM_PEER, .state = STATE_PREAUTH};
     provider_set_master(&session.ask);
     arm_watchdog();
     /* From the filter on nothing but the listed system calls is possible; only then is the peer
      * listened to. */
-    if (start(&session, &err) < 0 || open_session(&session, tcp_fd, bind, &err) < 0 ||
+    if (start(&session, &err) < 0 || open_session(&session, tcp_fd, &err) < 0 ||
         filter_install(filter, &err) < 0) {
         TELL(LOG_LEVEL_INFO, "session: %s", err.text);
         _exit(EXIT_FAILURE);

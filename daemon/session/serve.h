@@ -5,15 +5,14 @@
 #define POSTERN_DAEMON_SESSION_SERVE_H
 
 #include "filter.h"
-
-#include <libssh/server.h>
+#include "offer.h"
 
 /*
  * Serves the peer of tcp_fd by the word of the master at the other end of link_fd (both owned),
  * then exits: 0 after a connection that ended in order, 1 after a protocol error or a failure of
- * our own. `bind` carries algorithms and host keys.
+ * our own.
  */
-void serve_or_exit(int tcp_fd, int link_fd, ssh_bind bind, const struct filter *filter)
+void serve_or_exit(int tcp_fd, int link_fd, const struct offer *offer, const struct filter *filter)
     __attribute__((noreturn));
 
 #endif

@@ -41,7 +41,7 @@ class Algorithms(PosternTest):
 
     def test_key_exchanges(self):
         names = [n for n in self.offer.kex if n not in NO_KEX]
-        self.each(names, "KexAlgorithms", "kex", ["curve25519-sha256", "ecdh-sha2-nistp256"])
+        self.each(names, "KexAlgorithms", "kex", ["curve25519-sha256", "diffie-hellman-group16-sha512"])
 
     def test_host_key_algorithms(self):
         self.each(self.offer.host_key, "HostKeyAlgorithms", "HostKeyAlgorithms",

@@ -15,6 +15,10 @@ VALUES = {
         "log-level": "info", "login-grace": "30s", "max-auth-tries": "6", "max-connections": "1000",
         "max-startups": "100", "max-channels": "256", "uid-range": "1879048192-2147483647",
         "state-dir": "{dir}/state",
+        "kex": "curve25519-sha256 ecdh-sha2-nistp256", "ciphers": "aes256-gcm@openssh.com",
+        "macs": "hmac-sha2-512-etm@openssh.com", "host-key-algorithms": "ssh-ed25519",
+        "user-key-algorithms": "ssh-ed25519, rsa-sha2-512", "rekey-data": "256M",
+        "rekey-time": "infinity", "compression": "yes", "banner": "Authorised use only.",
         "policy-owner": "nobody", "limits": "best-effort", "cgroup": "/sys/fs/cgroup/postern",
     },
     "tenant": {
