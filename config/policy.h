@@ -222,6 +222,8 @@ struct policy_test {
     char *tenant;        /* which it must be, or NULL: any */
     char *sandbox;       /* the same */
     char *reason;        /* what the reason of a denial must contain, or NULL */
+    bool has_pty;        /* it matters whether a terminal may be had, as `pty` says: */
+    bool pty;
 };
 
 /* One value that is in force, for `show`. */

@@ -1,6 +1,7 @@
 #include "policy_test_run.h"
 #include "decide.h"
 #include "diag.h"
+#include "terminal_rule.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,6 +27,17 @@ static void compare_name(struct policy_test_result *out, const char *what, const
 {
     if (expected != NULL && (got == NULL || strcmp(expected, got) != 0))
         complain(out, "expected %s %s, got %s", what, expected, got == NULL ? "none" : got);
+}
+
+static void compare_terminal(const struct policy_test *test, const struct login *login,
+                             struct policy_test_result *out)
+{
+    struct origin at;
+    char why[128] = "";
+    bool may = login->accepted && terminal_rule_allows(login, why, sizeof why, &at);
+    if (test->has_pty && may != test->pty)
+        complain(out, "expected pty %s, got %s%s%s", test->pty ? "yes" : "no", may ? "yes" : "no",
+                 why[0] != '\0' ? ": " : "", why);
 }
 
 static void compare(const struct policy_test *test, struct policy_test_result *out)
@@ -73,6 +85,7 @@ void policy_test_run(const struct policy *policy, const struct policy_test *test
     };
     (void)snprintf(out->reason, sizeof out->reason, "%s", decision.reason);
     compare(test, out);
+    compare_terminal(test, &decision.login, out);
     out->passed = out->complaint[0] == '\0';
     decision_free(&decision);
 }

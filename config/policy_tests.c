@@ -236,6 +236,16 @@ static int set_reason(struct loader *l, void *target, const struct origin *at, c
     return copy_text(l, value, &((struct test_build *)target)->test.reason, err);
 }
 
+static int set_pty(struct loader *l, void *target, const struct origin *at, const char *value,
+                   struct err *err)
+{
+    (void)l;
+    (void)at;
+    struct policy_test *test = &((struct test_build *)target)->test;
+    test->has_pty = true;
+    return value_bool(value, &test->pty, err);
+}
+
 static const struct schema_key test_keys[] = {
     {KEY("user", KEY_SINGLE, NULL), .set = set_user},
     {KEY("key", KEY_SINGLE, NULL), .set = set_key},
@@ -248,6 +258,7 @@ static const struct schema_key test_keys[] = {
     {KEY("expect", KEY_SINGLE, NULL), .set = set_expect},
     {KEY("tenant", KEY_SINGLE, NULL), .set = set_tenant},
     {KEY("sandbox", KEY_SINGLE, NULL), .set = set_sandbox},
+    {KEY("pty", KEY_SINGLE, NULL), .set = set_pty},
     {KEY("reason", KEY_SINGLE, NULL), .set = set_reason},
 };
 

@@ -53,6 +53,8 @@ static void warn_of_limits(const struct sandbox_spec *s, struct diags *diags)
 {
     if (s->time_ms == SPEC_INFINITY)
         warn(s, diags, "time = 1h", "time = infinity lets a command run for ever");
+    if (s->warn_ms > 0 && s->warn_ms >= s->time_ms && s->warn_ms >= s->idle_ms)
+        warn(s, diags, "a shorter time", "warn is not before time or idle-time: nobody is warned");
     if (s->tasks == SPEC_INFINITY)
         warn(s, diags, "tasks = 256",
              "tasks = infinity lets a command take all processes of the host");

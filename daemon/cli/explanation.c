@@ -5,6 +5,7 @@
 #include "moment.h"
 #include "style.h"
 #include "text.h"
+#include "terminal_rule.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -97,6 +98,20 @@ static void print_vector(const char *label, char *const *vector)
     }
 }
 
+static void print_terminal(const struct login *login)
+{
+    struct origin at;
+    char why[128];
+    if (terminal_rule_allows(login, why, sizeof why, &at)) {
+        puts("terminal  yes, if the client asks for one");
+        return;
+    }
+    printf("terminal  no: %s", why);
+    if (at.file != NULL)
+        printf(" (%s)", place(&at));
+    putchar('\n');
+}
+
 static void print_sandbox(const struct shown_section *s)
 {
     if (s == NULL)
@@ -155,6 +170,7 @@ void explanation_print(const struct explanation *e)
     for (size_t i = 0; i < e->refused_env.n; i++)
         printf("%-9s \"%s\": not in accept-env, so it is left out\n", i == 0 ? "no env" : "",
                shown(e->refused_env.items[i]));
+    print_terminal(&d->login);
     print_wishes(d);
     print_sandbox(sandbox_of(e));
 }
@@ -207,6 +223,23 @@ static void put_tenant(json_t *doc, const struct tenant *t)
     doc_put(doc, "tenant", object);
 }
 
+/* null for a login that is refused. */
+static void put_terminal(json_t *doc, const struct login *login)
+{
+    struct origin at;
+    char why[128];
+    if (!login->accepted) {
+        doc_text(doc, "terminal", NULL);
+        return;
+    }
+    json_t *terminal = json_object();
+    bool allowed = terminal_rule_allows(login, why, sizeof why, &at);
+    doc_bool(terminal, "allowed", allowed);
+    doc_text(terminal, "reason", allowed ? NULL : why);
+    doc_place(terminal, at.file, at.line);
+    doc_put(doc, "terminal", terminal);
+}
+
 static void put_decision(json_t *doc, const struct decision *d)
 {
     json_t *tried = doc_array(doc, "tried");
@@ -223,6 +256,7 @@ static void put_decision(json_t *doc, const struct decision *d)
     doc_put(doc, "rule", rule);
     doc_vector(doc, "argv", d->argv);
     doc_vector(doc, "env", d->envp);
+    put_terminal(doc, &d->login);
 }
 
 static void put_limit(json_t *object, const char *name, uint64_t value, bool is_clients)

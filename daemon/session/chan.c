@@ -221,8 +221,10 @@ void chan_abandon(struct channel *channel)
 static void say_no_terminal(struct channel *channel, const char *exec_id)
 {
     char text[IPC_LINE_MAX];
-    int n = snprintf(text, sizeof text, "postern: note: %s; ssh -T asks for none [%s]",
-                     channel->terminal->text, exec_id);
+    /* It may have been taken back since it was granted. */
+    const char *why = channel->terminal->refused ? channel->terminal->text : "no terminal any more";
+    int n =
+        snprintf(text, sizeof text, "postern: note: %s; ssh -T asks for none [%s]", why, exec_id);
     if (n > 0 && (size_t)n < sizeof text)
         pump_note(channel, text);
 }
@@ -249,7 +251,7 @@ static void start_exec(struct channel *channel, struct event *event)
     channel->on_terminal = event->terminal;
     over_begin(channel, event);
     TELL(LOG_LEVEL_DEBUG, "ch %u: exec %s started", channel->id, event->exec_id);
-    if (channel->terminal != NULL && channel->terminal->refused)
+    if (channel->terminal != NULL && !event->terminal)
         say_no_terminal(channel, event->exec_id);
 }
 

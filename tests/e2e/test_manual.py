@@ -51,6 +51,7 @@ command = ls
 expect = allowed
 tenant = full
 sandbox = box
+pty = yes
 [test "a fingerprint"]
 user = login
 key = SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU

@@ -77,6 +77,11 @@ sandbox = plain
 shell   = /usr/bin/env bash
 pty     = yes
 
+[tenant "queued"]
+extends   = acme
+max-execs = 1
+queue     = 60s
+
 [tenant "idle"]
 extends = acme
 sandbox = idle
@@ -88,6 +93,13 @@ sandbox = timed
 [tenant "small"]
 extends = acme
 sandbox = small
+
+[tenant "certs"]
+keys    = keys/authority
+sandbox = plain
+shell   = /bin/bash
+pty     = yes
+explain = rule
 
 [tenant "keys"]
 keys    = keys/restricted
@@ -101,6 +113,7 @@ explain = rule
 
 # What the tests' prompt is; nothing else that is shown begins a line with it.
 PROMPT = b"=>"
+KEYS = ("alice", "authority", "restricted", "nopty", "permitted")
 ECHO, SIZE = 53, (24, 80)
 TTY_OP_END = b"\0"
 
@@ -176,7 +189,7 @@ class Screen:
 
 
 class TerminalTest(PosternTest):
-    server_args = {"policy": POLICY, "keys": ("alice", "restricted", "nopty", "permitted")}
+    server_args = {"policy": POLICY, "keys": KEYS}
     autostart = False
 
     @classmethod
@@ -186,6 +199,7 @@ class TerminalTest(PosternTest):
         cls.server.user_key("restricted", options="restrict")
         cls.server.user_key("nopty", options="no-pty")
         cls.server.user_key("permitted", options="restrict,pty")
+        cls.server.user_key("authority", options="cert-authority")
         cls.server.start()
 
     def screen(self, user, *command, flags=("-tt",), key="alice", options=(), **how):
@@ -523,11 +537,29 @@ class Refusals(TerminalTest):
                                             rf"interactive login: {why} \(.*keys/{key}:1\) {EXEC_ID}")
         self.assertEqual(self.shows("keys", "tty", key="permitted"), (0, b"/dev/pts/0\n"))
 
+    def test_certificates(self):
+        for name, options, may in (("plain", [], True), ("none", ["-O", "no-pty"], False),
+                                   ("clear", ["-O", "clear"], False)):
+            path = self.server.user_key(name)
+            run(["ssh-keygen", "-q", "-s", self.server.path("user_authority"), "-I", name,
+                 "-n", "certs", *options, path + ".pub"])
+            with self.subTest(name):
+                argv = [f"CertificateFile={path}-cert.pub"]
+                if may:
+                    self.assertEqual(self.shows("certs", "tty", key=name, options=argv),
+                                     (0, b"/dev/pts/0\n"))
+                    continue
+                result = self.server.ssh("certs", key=name, options=argv)
+                self.assertEqual(result.code, 126, result)
+                self.assertLine(result.err, "postern: denied: no command was given, and there is no "
+                                            "interactive login: this certificate has no permit-pty "
+                                            rf"\(.*\) {EXEC_ID}")
+
 
 class Requests(ChannelTest):
     """Exact requests and replies, and values that no good client sends."""
 
-    server_args = {"policy": POLICY, "keys": ("alice", "restricted", "nopty", "permitted")}
+    server_args = {"policy": POLICY, "keys": KEYS}
 
     def connect_as(self, user):
         import asyncssh
@@ -733,6 +765,39 @@ class Requests(ChannelTest):
         self.assertEqual(replies, [True, True])
         self.assertRegex(err, rb"^postern: denied: \"id\" is not a command [^\r\n]*\r\n$")
         self.assertIn(("exit-status", 126), seen)
+
+    def test_one_that_waits_for_its_turn(self):
+        async def go():
+            async with self.connect_as("queued") as conn:
+                first, session1, _ = await self.command(conn, "read line")
+                _, session2, replies = await self.command(
+                    conn, "echo $TERM; stty size; stty -a | grep -o -- '-echo '",
+                    self.pty(term="vt220", columns=77, rows=11, modes=b"\x35\0\0\0\0"))
+                await asyncio.to_thread(wait_until, lambda: b"queued" in session2.err, 20, "its place")
+                self.type(first, b"\n")
+                await session2.closed
+                return replies, session2.data, session2.err
+        replies, data, err = self.go(go())
+        self.assertEqual((replies, data), ([True, True], b"vt220\r\n11 77\r\n-echo \r\n"))
+        self.assertRegex(err, rb"^postern: queued: place 1, [^\r\n]*\r\n")
+
+    def test_one_that_is_taken_back(self):
+        async def go():
+            async with self.connect_as("words") as conn:
+                chan, session = await self.raw_channel(conn)
+                replies = [await chan._make_request(*self.pty())]
+                self.server.write_policy(POLICY.replace("pty     = yes", "pty     = no"))
+                await asyncio.to_thread(self.server.reload)
+                try:
+                    replies.append(await chan._make_request(b"exec", String("tty; echo $?")))
+                    await session.closed
+                finally:
+                    self.server.write_policy(POLICY)
+                    await asyncio.to_thread(self.server.reload)
+                return replies, session.data, session.err
+        replies, data, err = self.go(go())
+        self.assertEqual((replies, data), ([True, True], b"not a tty\n1\n"))
+        self.assertRegex(err, rb"^postern: note: no terminal any more; [^\r\n]*\r\n$")
 
     def test_many_terminals_of_one_connection(self):
         async def go():

@@ -15,7 +15,8 @@
     "[sandbox \"box\"]\nnetwork = none\n"                                                          \
     "[tenant \"git\"]\nuser = git\nkeys = keys/a\nsandbox = box\n"                                 \
     "command = git-upload-pack {path:/srv/git}\n"                                                  \
-    "[tenant \"open\"]\nauth = none\nforce = /bin/date\nfrom = 10.0.0.0/8\n"
+    "[tenant \"open\"]\nauth = none\nforce = /bin/date\nfrom = 10.0.0.0/8\n"                       \
+    "pty = yes\n"
 
 static struct policy_test_result run(const char *test_text)
 {
@@ -35,6 +36,23 @@ static struct policy_test_result run(const char *test_text)
     result.rule.file = file;
     policy_free(policy);
     return result;
+}
+
+static void test_terminals(void **state)
+{
+    (void)state;
+    struct policy_test_result got =
+        run("user = git\nkey-file = keys/a\nexpect = denied\npty = no\n");
+    assert_true(got.passed);
+    got = run("user = git\nkey-file = keys/a\nexpect = denied\npty = yes\n");
+    assert_false(got.passed);
+    assert_string_equal(got.complaint, "expected pty yes, got no: this tenant has pty = no");
+    got = run("user = nobody\nkey-file = keys/a\nexpect = denied\npty = yes\n");
+    assert_string_equal(got.complaint, "expected pty yes, got no");
+    got = run("user = open\nfrom = 10.0.0.1\nexpect = allowed\npty = yes\ncommand = x\n");
+    assert_true(got.passed);
+    got = run("user = open\nfrom = 10.0.0.1\nexpect = allowed\npty = no\ncommand = x\n");
+    assert_string_equal(got.complaint, "expected pty no, got yes");
 }
 
 static void test_as_expected(void **state)
@@ -134,6 +152,7 @@ static void test_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_terminals),
         cmocka_unit_test(test_as_expected),
         cmocka_unit_test(test_otherwise),
         cmocka_unit_test(test_all_that_differs_is_told),
