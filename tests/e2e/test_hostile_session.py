@@ -711,10 +711,11 @@ class HostKeys(HostileTest):
     def test_many_after_authentication(self):
         client = self.client().exchange().log_in()
         begun, n = time.monotonic(), 1
-        while client.ask(sign_line(os.urandom(32), key=1)) == "sent 1" and \
-                client.ask("recv").startswith("ANS_SIGN "):
-            n += 1
-            self.assertLessEqual(n, EXCHANGES_MAX * 10)
+        try:
+            while n < EXCHANGES_MAX * 10 and client.sign(os.urandom(32)).startswith("ANS_SIGN "):
+                n += 1
+        except (AssertionError, ConnectionError):
+            pass  # it was ended in the middle of a step
         self.assert_ended(client, "too many key exchanges")
         self.assertGreaterEqual(n, EXCHANGES_MAX)
         self.assertLessEqual(n, EXCHANGES_MAX + 1
