@@ -47,7 +47,6 @@ struct exec {
     struct exec_record record;
     struct spawn_job *job; /* what the spawner has not taken yet, or NULL */
     struct exec *next_waiting;
-    bool awaits_share;     /* it is submitted when share.h has settled what it shares */
     struct child *spawner; /* held while it runs: who has been asked to start it */
     struct exec *next_asked;
     unsigned n_notes;
@@ -55,13 +54,14 @@ struct exec {
     unsigned n_blocked;                            /* one more: that there were more was, too */
     int report_fd;
     int pidfd;
-    bool tasks_noted; /* the client knows that it can't start more tasks */
     char program[128];
     struct loop_source source;
     struct loop_timer timer; /* once it has started the wall-time limit; then the grace period */
     enum end_cause cause;
     char why[256];       /* of CAUSE_LOGIN, for the client */
     struct rate signals; /* that its client has sent */
+    bool awaits_share;   /* it is submitted when share.h has settled what it shares */
+    bool tasks_noted;    /* the client knows that it can't start more tasks */
     bool terminal_due;   /* the spawner's answer is to bring its terminal */
     bool report_held;    /* the report is not looked at before it has */
     bool terminating;

@@ -66,7 +66,7 @@ static int on_open_session(struct session *session, ssh_message msg)
 
 static int on_open(struct session *session, ssh_message msg)
 {
-    if (session->closing || !session->authed)
+    if (!session->authed)
         return REFUSE;
     switch (ssh_message_subtype(msg)) {
     case SSH_CHANNEL_SESSION:
@@ -167,7 +167,7 @@ static int on_other_request(struct channel *channel, ssh_message msg)
 static int on_channel_request(struct session *session, ssh_message msg)
 {
     struct channel *channel = chan_find_ssh(session, ssh_message_channel_request_channel(msg));
-    if (channel == NULL || session->closing)
+    if (channel == NULL)
         return REFUSE;
     switch (ssh_message_subtype(msg)) {
     case SSH_CHANNEL_REQUEST_ENV:
@@ -188,6 +188,10 @@ static int on_message(ssh_session ssh, ssh_message msg, void *userdata)
 {
     struct session *session = userdata;
     (void)ssh;
+    /* The answer to all that comes now is the reason with which the connection ends: a client that
+     * was refused something before would not wait for it. */
+    if (session->closing)
+        return HANDLED;
     switch (ssh_message_type(msg)) {
     case SSH_REQUEST_SERVICE:
         return on_service(session, msg);

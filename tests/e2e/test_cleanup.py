@@ -153,6 +153,8 @@ class Deaths(CleanupTest):
         client.wait()
 
     def test_spawner_is_killed(self):
+        # A process of an earlier command may still be on its way out.
+        wait_until(lambda: self.spawner_pid() is not None, 10, "the spawner alone")
         spawner = self.spawner_pid()
         os.kill(spawner, signal.SIGKILL)
         wait_until(lambda: self.spawner_pid() not in (None, spawner), 15, "a new spawner")
