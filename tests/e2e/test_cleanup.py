@@ -153,8 +153,6 @@ class Deaths(CleanupTest):
         client.wait()
 
     def test_spawner_is_killed(self):
-        # A process of an earlier command may still be on its way out.
-        wait_until(lambda: self.spawner_pid() is not None, 10, "the spawner alone")
         spawner = self.spawner_pid()
         os.kill(spawner, signal.SIGKILL)
         wait_until(lambda: self.spawner_pid() not in (None, spawner), 15, "a new spawner")
@@ -163,7 +161,7 @@ class Deaths(CleanupTest):
 
     def spawner_pid(self):
         ours = [pid for pid, (ppid, _, comm) in processes().items()
-                if ppid == self.server.process.pid and comm != "postern-session"]
+                if ppid == self.server.process.pid and comm == "postern-spawner"]
         return ours[0] if len(ours) == 1 else None
 
 
