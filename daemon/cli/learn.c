@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -83,12 +84,21 @@ static int make_argv(const struct learn *learn, struct job_words *out)
     return 0;
 }
 
+/* What is no file, such as a pipe, has nothing to be taken out. */
+static int empty_output(int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -1;
+    return S_ISREG(st.st_mode) ? ftruncate(fd, 0) : 0;
+}
+
 static int print_ini(const struct learn *learn, const char *ini, size_t len)
 {
     if (learn->output_fd < 0)
         return fwrite(ini, 1, len, stdout) == len ? EX_OK : EX_IOERR;
     cleanup_file FILE *to = fdopen(dup(learn->output_fd), "w");
-    if (to == NULL || ftruncate(learn->output_fd, 0) < 0 || fwrite(ini, 1, len, to) != len ||
+    if (to == NULL || empty_output(learn->output_fd) < 0 || fwrite(ini, 1, len, to) != len ||
         fflush(to) != 0)
         return learn_fail(EX_IOERR, "%s: %s", learn->output, strerror(errno));
     return EX_OK;

@@ -277,6 +277,10 @@ class Learn(PosternTest):
         self.assertIn('[sandbox "false"]', document["policy"])
         self.assertIn("execve", [call["name"] for call in document["calls"] if call["needed"]])
         self.assertIn(b"the command exited with 1", got.err)
+        # Of what is no file, nothing has to be taken out first.
+        got = run([*base, "--output", "/dev/stdout", "--", "sh", "-c", "echo out >&2"])
+        self.assertIn(b'[sandbox "sh"]', got.out)
+        self.assertEqual(run([*base, "--output", "/dev/null", "--", "true"]).out, b"")
 
     def test_where_and_with_what_it_runs(self):
         server = self.new_server()
