@@ -34,12 +34,16 @@ enum { ARG_VALUES_MAX = 7, WHEN_MAX = 2 };
 /* From linux/prctl.h of newer kernels, and from linux/in.h, which doesn't go with netinet/in.h. */
 enum { POSTERN_PR_SET_MEMORY_MERGE = 67, POSTERN_IPPROTO_MPTCP = 262 };
 
+/* A socket's type without its flags: SOCK_TYPE_MASK of linux/net.h, which isn't for programs. */
+enum { TYPE_MASK = 0xf };
+
 struct arg_rule {
     int nr;
     unsigned arg;
     enum arg_test test;
     unsigned n;
     uint32_t values[ARG_VALUES_MAX];
+    uint32_t mask;           /* the bits that are compared; 0: all */
     uint32_t when[WHEN_MAX]; /* only if args[when_arg] is one of these */
     unsigned when_arg;
     unsigned n_when;    /* 0: whatever the other arguments are */
@@ -55,6 +59,7 @@ struct arg_rule {
 static const char new_namespace[] = "in a namespace of its own it would have more rights";
 static const char rare_family[] = "only unix, inet, inet6 and netlink sockets stay in the sandbox";
 static const char rare_protocol[] = "it would load a rare protocol into the host's kernel";
+static const char rare_type[] = "of internet sockets, only stream, datagram and raw ones stay";
 static const char unix_leaks[] =
     "abstract sockets of the host could be reached, which Landlock prevents from Linux 6.12 on";
 static const char huge_pages[] = "memory limits don't count the host's huge pages";
@@ -131,17 +136,9 @@ static const struct arg_rule arg_rules[] = {
     {SYS_socketpair,
      1,
      REFUSE_VALUES,
-     4,
-     {SOCK_DGRAM, SOCK_DGRAM | SOCK_CLOEXEC, SOCK_DGRAM | SOCK_NONBLOCK,
-      SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK},
-     .why = unix_leaks,
-     .if_unix_leaks = true},
-    {SYS_socketpair,
-     1,
-     REFUSE_VALUES,
-     4,
-     {SOCK_RAW, SOCK_RAW | SOCK_CLOEXEC, SOCK_RAW | SOCK_NONBLOCK,
-      SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK},
+     2,
+     {SOCK_DGRAM, SOCK_RAW},
+     .mask = TYPE_MASK,
      .why = unix_leaks,
      .if_unix_leaks = true},
     /* NETLINK_ROUTE serves getifaddrs(3). The others are the host's firewall, audit, devices … */
@@ -175,6 +172,18 @@ static const struct arg_rule arg_rules[] = {
      .when_arg = 0,
      .n_when = 2,
      .when = {AF_INET, AF_INET6}},
+    /* With protocol 0 the type alone makes the kernel load DCCP, or take SCTP if it is there; the
+     * packet sockets of Linux 2.0 are AF_INET's, too. */
+    {SYS_socket,
+     1,
+     ONLY_VALUES,
+     3,
+     {SOCK_STREAM, SOCK_DGRAM, SOCK_RAW},
+     .mask = TYPE_MASK,
+     .why = rare_type,
+     .when_arg = 0,
+     .n_when = 2,
+     .when = {AF_INET, AF_INET6}},
     /* As for kernel TLS and others, by name. */
     {SYS_setsockopt,
      2,
@@ -187,9 +196,14 @@ static const struct arg_rule arg_rules[] = {
      .when = {IPPROTO_TCP}},
 };
 
-/* Each rule: two loads, comparisons and a refusal; each call: a return. */
-_Static_assert(array_len(arg_rules) * (2 + WHEN_MAX + ARG_VALUES_MAX + 2) <= PROFILE_ARGS_MAX,
+/* Each rule: two loads, a mask, comparisons and a refusal; each call: a return. */
+_Static_assert(array_len(arg_rules) * (3 + WHEN_MAX + ARG_VALUES_MAX + 2) <= PROFILE_ARGS_MAX,
                "there is room for all of them");
+
+static uint32_t mask_of(const struct arg_rule *rule)
+{
+    return rule->mask != 0 ? rule->mask : UINT32_MAX;
+}
 
 static bool holds(const struct arg_rule *rule, const uint32_t *args)
 {
@@ -200,8 +214,9 @@ static bool holds(const struct arg_rule *rule, const uint32_t *args)
         return false;
     if (rule->test == REFUSE_BITS)
         return (args[rule->arg] & rule->values[0]) != 0;
+    const uint32_t value = args[rule->arg] & mask_of(rule);
     for (size_t i = 0; i < rule->n; i++)
-        listed |= args[rule->arg] == rule->values[i];
+        listed |= value == rule->values[i];
     return listed == (rule->test == REFUSE_VALUES);
 }
 
@@ -259,12 +274,15 @@ static size_t emit_rule(struct sock_filter *out, const struct arg_rule *rule)
         RETURN(rule->why != NULL ? (uint32_t)SECCOMP_RET_USER_NOTIF
                                  : (uint32_t)SECCOMP_RET_ERRNO | (uint32_t)rule->quiet);
     size_t compares = rule->test == REFUSE_BITS ? 1 : rule->n;
+    size_t loads = rule->mask != 0 ? 2 : 1;
     size_t n = 0;
     if (rule->n_when > 0) {
         out[n++] = load_arg(rule->when_arg);
-        n += emit_any_of(out + n, rule->when, rule->n_when, 0, 1 + compares + 1);
+        n += emit_any_of(out + n, rule->when, rule->n_when, 0, loads + compares + 1);
     }
     out[n++] = load_arg(rule->arg);
+    if (rule->mask != 0)
+        out[n++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, rule->mask);
     if (rule->test == REFUSE_BITS)
         out[n++] = JUMP(BPF_JSET, rule->values[0], 0, 1);
     else if (rule->test == REFUSE_VALUES)

@@ -192,6 +192,15 @@ static void test_namespaces(void **state)
     expect_masked(SYS_clone3, 0, 0, ANSWER_ENOSYS);
 }
 
+static uint32_t answer_socket(uint64_t family, uint64_t type, uint64_t protocol)
+{
+    struct seccomp_data data = {.nr = SYS_socket, .arch = seccomp_arch_native()};
+    data.args[0] = family;
+    data.args[1] = type;
+    data.args[2] = protocol;
+    return run_filter(&data);
+}
+
 static void test_arguments(void **state)
 {
     (void)state;
@@ -208,7 +217,9 @@ static void test_arguments(void **state)
     expect_masked(SYS_ioctl, 0, TIOCSTI, SECCOMP_RET_ALLOW); /* another argument */
     for (size_t i = 0; i < array_len(families); i++) {
         bool is_unix = families[i] == AF_UNIX;
-        expect_masked(SYS_socket, 0, families[i], SECCOMP_RET_ALLOW);
+        assert_int_equal(answer_socket(families[i], SOCK_STREAM, 0), SECCOMP_RET_ALLOW);
+        assert_int_equal(answer_socket(families[i] | 1ULL << 32, SOCK_STREAM, 0),
+                         SECCOMP_RET_ALLOW);
         expect_masked(SYS_socketpair, 0, families[i],
                       is_unix ? SECCOMP_RET_ALLOW : SECCOMP_RET_USER_NOTIF);
     }
@@ -231,6 +242,31 @@ static uint32_t answer2(int nr, unsigned i, uint64_t first, unsigned k, uint64_t
 }
 
 /* Rules that look at one argument where another one has a certain value. */
+/* A type means a protocol where none is named: DCCP, SCTP, packets. Flags beside it hide nothing.
+ */
+static void test_socket_types(void **state)
+{
+    (void)state;
+    static const uint64_t beside[] = {
+        0, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_CLOEXEC | SOCK_NONBLOCK, 0x10, 1ULL << 32};
+    add_rule(SYS_socket, SECCOMP_ANSWER_ALLOW);
+    compile();
+    for (uint64_t type = 0; type < 16; type++) {
+        bool ordinary = type == SOCK_STREAM || type == SOCK_DGRAM || type == SOCK_RAW;
+        uint32_t want = ordinary ? SECCOMP_RET_ALLOW : SECCOMP_RET_USER_NOTIF;
+        for (size_t i = 0; i < array_len(beside); i++) {
+            uint64_t both = type | beside[i];
+            assert_int_equal(answer_socket(AF_INET, both, 0), want);
+            assert_int_equal(answer_socket(AF_INET6, both, 0), want);
+            assert_int_equal(answer_socket(AF_INET, both, 132), SECCOMP_RET_USER_NOTIF);
+            assert_int_equal(answer_socket(AF_UNIX, both, 0), SECCOMP_RET_ALLOW);
+            assert_int_equal(answer_socket(AF_NETLINK, both, 0), SECCOMP_RET_ALLOW);
+        }
+        const struct refused_call call = {.nr = SYS_socket, .args = {AF_INET, (uint32_t)type, 0}};
+        assert_int_equal(profile_always_refused(&call, false) == NULL, ordinary);
+    }
+}
+
 static void test_two_arguments(void **state)
 {
     (void)state;
@@ -260,7 +296,7 @@ static void test_two_arguments(void **state)
     add_rule(SYS_setsockopt, SECCOMP_ANSWER_ALLOW);
     compile();
     for (size_t i = 0; i < array_len(cases); i++)
-        assert_int_equal(answer2(SYS_socket, 0, cases[i].family, 2, cases[i].protocol),
+        assert_int_equal(answer_socket(cases[i].family, SOCK_STREAM, cases[i].protocol),
                          cases[i].want);
     assert_int_equal(answer2(SYS_setsockopt, 1, 6, 2, 31), SECCOMP_RET_USER_NOTIF);
     assert_int_equal(answer2(SYS_setsockopt, 1, 1, 2, 31), SECCOMP_RET_ALLOW);
@@ -484,6 +520,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_foreign_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_namespaces, setup, teardown),
         cmocka_unit_test_setup_teardown(test_arguments, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_socket_types, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_arguments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_more_arguments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_denied_with_arguments, setup, teardown),

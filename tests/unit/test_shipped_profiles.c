@@ -19,7 +19,7 @@
 #include <string.h>
 
 /* For every sandbox that runs at a time there is one in the kernel. */
-enum { INSNS_MAX = 320, STEPS_MAX = 40, FILE_MAX = 1 << 16, CALLS_MAX = 1024 };
+enum { INSNS_MAX = 320, STEPS_MAX = 48, FILE_MAX = 1 << 16, CALLS_MAX = 1024 };
 
 static const char *const files[] = {"default", "groups", "network", "strict"};
 static char texts[sizeof files / sizeof *files][FILE_MAX];
