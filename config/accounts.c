@@ -7,12 +7,17 @@
 
 enum { FIELDS_MAX = 3, LINE_LEN_MAX = 1024 };
 
-/* The first fields of a line, cut out of `line`, which holds a copy. False: it has fewer. */
+/*
+ * The first fields of a line, cut out of `line`, which holds a copy of its beginning: a group may
+ * have any number of members. False: it has fewer.
+ */
 static bool split(char line[LINE_LEN_MAX], const char *data, size_t len, char *fields[FIELDS_MAX])
 {
     char *rest = line;
-    if (len >= LINE_LEN_MAX || len == 0 || data[0] == '#')
+    if (len == 0 || data[0] == '#')
         return false;
+    if (len >= LINE_LEN_MAX)
+        len = LINE_LEN_MAX - 1;
     memcpy(line, data, len);
     line[len] = '\0';
     for (size_t i = 0; i < FIELDS_MAX; i++)
@@ -43,6 +48,22 @@ static int add_user(struct pool *pool, struct accounts *accounts, char *fields[F
         pool_push(pool, (void *)&accounts->users, &accounts->n_users, &user, sizeof user) < 0)
         return -1;
     return strmap_put(pool, &accounts->by_uid, key, accounts->n_users - 1);
+}
+
+/* Of a user that has a group of its own, the number is known already. */
+static int add_group(struct pool *pool, struct accounts *accounts, char *fields[FIELDS_MAX])
+{
+    struct account group;
+    if (!read_number(fields[2], &group.first) || accounts_user(accounts, group.first) != NULL ||
+        accounts_group(accounts, group.first) != NULL)
+        return 0;
+    group.last = group.first;
+    group.name = pool_strdup(pool, fields[0]);
+    const char *key = pool_printf(pool, "%" PRIu32, group.first);
+    if (group.name == NULL || key == NULL ||
+        pool_push(pool, (void *)&accounts->groups, &accounts->n_groups, &group, sizeof group) < 0)
+        return -1;
+    return strmap_put(pool, &accounts->by_gid, key, accounts->n_groups - 1);
 }
 
 static int add_subordinate(struct pool *pool, struct accounts *accounts, char *fields[FIELDS_MAX])
@@ -80,6 +101,11 @@ int accounts_add_passwd(struct pool *pool, struct accounts *accounts, const char
     return add_lines(pool, accounts, data, len, add_user);
 }
 
+int accounts_add_group(struct pool *pool, struct accounts *accounts, const char *data, size_t len)
+{
+    return add_lines(pool, accounts, data, len, add_group);
+}
+
 int accounts_add_subuid(struct pool *pool, struct accounts *accounts, const char *data, size_t len)
 {
     return add_lines(pool, accounts, data, len, add_subordinate);
@@ -91,6 +117,14 @@ const struct account *accounts_user(const struct accounts *accounts, uid_t uid)
     size_t at = 0;
     (void)snprintf(key, sizeof key, "%" PRIu32, uid);
     return strmap_get(&accounts->by_uid, key, &at) ? &accounts->users[at] : NULL;
+}
+
+const struct account *accounts_group(const struct accounts *accounts, gid_t gid)
+{
+    char key[16];
+    size_t at = 0;
+    (void)snprintf(key, sizeof key, "%" PRIu32, gid);
+    return strmap_get(&accounts->by_gid, key, &at) ? &accounts->groups[at] : NULL;
 }
 
 const struct account *accounts_subordinate(const struct accounts *accounts, uid_t uid)

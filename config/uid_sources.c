@@ -107,10 +107,12 @@ int uid_sources_read(struct loader *l, struct uid_sources *out)
     *out = (struct uid_sources){0};
     if (read_record(l, out) < 0 ||
         read_accounts(l, "/etc/passwd", accounts, accounts_add_passwd) < 0 ||
+        read_accounts(l, "/etc/group", accounts, accounts_add_group) < 0 ||
         read_accounts(l, "/etc/subuid", accounts, accounts_add_subuid) < 0)
         return -1;
     find_own(l, out);
     warn_of_overlap(l, accounts->users, accounts->n_users, "users of this host");
+    warn_of_overlap(l, accounts->groups, accounts->n_groups, "groups of this host");
     warn_of_overlap(l, accounts->subordinates, accounts->n_subordinates, "ranges of /etc/subuid");
     return 0;
 }

@@ -72,12 +72,33 @@ static bool is_our_own(struct loader *l, const struct giving *giving, uint32_t u
     return own != NULL;
 }
 
+/* Whose number this is on the host already; false: nobody's. A tenant's group has its uid. */
+static bool describe_account(const struct giving *giving, uint32_t uid, char text[96])
+{
+    const struct accounts *accounts = &giving->known.accounts;
+    const struct account *user = accounts_user(accounts, uid);
+    const struct account *group = accounts_group(accounts, uid);
+    const struct account *range = accounts_subordinate(accounts, uid);
+    char name[48];
+    if (user != NULL)
+        (void)snprintf(text, 96, "that of user '%s'",
+                       text_escape_str(name, sizeof name, user->name));
+    else if (group != NULL)
+        (void)snprintf(text, 96, "that of group '%s'",
+                       text_escape_str(name, sizeof name, group->name));
+    else if (range != NULL)
+        (void)snprintf(text, 96, "one of those of '%s' in /etc/subuid",
+                       text_escape_str(name, sizeof name, range->name));
+    return user != NULL || group != NULL || range != NULL;
+}
+
 static int take_explicit(struct loader *l, struct giving *giving, struct tenant_build *builds,
                          size_t i)
 {
     struct tenant_build *b = &builds[i];
     struct tenant *t = &b->t;
     size_t other = 0;
+    char account[96];
     if (is_our_own(l, giving, t->uid, &b->uid_at, "uid") ||
         is_of_another(l, giving, t, t->uid, &b->uid_at))
         return 0;
@@ -87,6 +108,10 @@ static int take_explicit(struct loader *l, struct giving *giving, struct tenant_
                  builds[other].uid_at.file, builds[other].uid_at.line);
         return 0;
     }
+    if (describe_account(giving, t->uid, account))
+        diag_warn(l->diags, b->uid_at.file, b->uid_at.line,
+                  "leave 'uid' out; 'run-as' is for users of this host",
+                  "uid %" PRIu32 " is %s, too: each can reach the other's files", t->uid, account);
     t->gid = t->uid;
     t->project = t->uid;
     if (uid_record_by_uid(&giving->known.record, t->uid) == NULL &&
@@ -149,7 +174,8 @@ static bool is_free(const struct giving *giving, uint32_t uid)
     size_t other;
     return !is_reserved(uid) && uid_sources_own(known, uid) == NULL &&
            uid_record_by_uid(&known->record, uid) == NULL &&
-           accounts_user(&known->accounts, uid) == NULL && !find_user_of(giving, uid, &other);
+           accounts_user(&known->accounts, uid) == NULL &&
+           accounts_group(&known->accounts, uid) == NULL && !find_user_of(giving, uid, &other);
 }
 
 /* The first free uid from a place of the range on. False: there is none. */
@@ -194,16 +220,15 @@ static int take_recorded(struct loader *l, struct giving *giving, struct tenant_
                          size_t i, uint32_t uid)
 {
     const struct tenant_build *b = &builds[i];
-    const struct account *user = accounts_user(&giving->known.accounts, uid);
-    char name[48];
+    char account[96];
     if (is_our_own(l, giving, uid, &b->t.origin, "tenant's uid"))
         return 0;
-    if (user != NULL)
+    if (describe_account(giving, uid, account))
         diag_warn(l->diags, b->t.origin.file, b->t.origin.line,
-                  "give that user another uid: tenants' are kept",
-                  "tenant '%s' has uid %" PRIu32 ", which is that of user '%s' by now: each can "
-                  "reach the other's files",
-                  b->t.name, uid, text_escape_str(name, sizeof name, user->name));
+                  "give that account another number: tenants' are kept",
+                  "tenant '%s' has uid %" PRIu32 ", which is %s by now: each can reach the "
+                  "other's files",
+                  b->t.name, uid, account);
     return use(l, giving, uid, i);
 }
 

@@ -228,10 +228,53 @@ static void test_users_of_the_host(void **state)
     policy_free(p);
     /* By the record one of them was here first. */
     fixture_add_text(RECORD, "uids 1\nauto 1005 a\nend\n");
-    p = load_good("", tenants,
-                  "1: warning: tenant 'a' has uid 1005, which is that of user 'bob' by now: each "
-                  "can reach the other's files (give that user another uid: tenants' are kept)\n");
+    p = load_good(
+        "", tenants,
+        "1: warning: tenant 'a' has uid 1005, which is that of user 'bob' by now: each "
+        "can reach the other's files (give that account another number: tenants' are kept)\n");
     assert_int_equal(uid_of(p, "a"), 1005);
+    policy_free(p);
+}
+
+/* A tenant's group has the number of its uid: what a group of the host may read, it could. */
+static void test_groups_of_the_host(void **state)
+{
+    (void)state;
+    static char many[4096] = "staff:x:1001:alice";
+    size_t len = strlen(many);
+    while (len < sizeof many - 8) {
+        memcpy(many + len, ",member", 8);
+        len += 7;
+    }
+    fixture_reset();
+    fixture_add_text("/etc/passwd", "alice:x:1000:1000::/home/alice:/bin/bash\n");
+    fixture_add_text("/etc/group", "alice:x:1000:\nshadow:x:42:\nshort:x\n");
+    struct policy *p =
+        load_good("", "[tenant \"a\"]\nuid = 42\n[tenant \"b\"]\nuid = 1000\n",
+                  "2: warning: uid 42 is that of group 'shadow', too: each can reach the other's "
+                  "files (leave 'uid' out; 'run-as' is for users of this host)\n"
+                  "4: warning: uid 1000 is that of user 'alice', too: each can reach the other's "
+                  "files (leave 'uid' out; 'run-as' is for users of this host)\n");
+    assert_int_equal(policy_find_tenant(p, "a")->gid, 42);
+    policy_free(p);
+    fixture_add_text("/etc/group", many);
+    p = load_good("uid-range = 1001-1002\n", "[tenant \"a\"]\n",
+                  "/p/postern.ini:4: warning: 1 of the groups of this host lies in uid-range (the "
+                  "first is that of 'staff', 1001): no tenant will get one of them (let uid-range "
+                  "be of numbers that nothing else uses)\n");
+    assert_int_equal(uid_of(p, "a"), 1002);
+    policy_free(p);
+    fixture_add_text(RECORD, "uids 1\nauto 1001 a\nend\n");
+    p = load_good("", "[tenant \"a\"]\n",
+                  "1: warning: tenant 'a' has uid 1001, which is that of group 'staff' by now: "
+                  "each can reach the other's files (give that account another number: tenants' "
+                  "are kept)\n");
+    policy_free(p);
+    fixture_add_text("/etc/subuid", "carol:5000:2\n");
+    p = load_good("", "[tenant \"c\"]\nuid = 5001\n",
+                  "2: warning: uid 5001 is one of those of 'carol' in /etc/subuid, too: each can "
+                  "reach the other's files (leave 'uid' out; 'run-as' is for users of this "
+                  "host)\n");
     policy_free(p);
 }
 
@@ -306,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_a_bad_record),
         cmocka_unit_test(test_a_record_out_of_sight),
         cmocka_unit_test(test_users_of_the_host),
+        cmocka_unit_test(test_groups_of_the_host),
         cmocka_unit_test(test_named_users),
         cmocka_unit_test(test_wrong_users),
     };
