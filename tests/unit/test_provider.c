@@ -9,6 +9,7 @@
 
 #include <openssl/ec.h>
 #include <openssl/evp.h>
+#include <openssl/provider.h>
 #include <openssl/rsa.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -240,6 +241,20 @@ static int load(void **state)
     return provider_load(&err);
 }
 
+/* A session keeps its providers for as long as it lives: here a second load finds them again. */
+static int unload(void **state)
+{
+    static const char *const names[] = {"postern", "default"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        OSSL_PROVIDER *provider = OSSL_PROVIDER_load(NULL, names[i]);
+        if (provider == NULL || OSSL_PROVIDER_unload(provider) != 1 ||
+            OSSL_PROVIDER_unload(provider) != 1)
+            return -1;
+    }
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,5 +264,5 @@ int main(void)
         cmocka_unit_test(test_the_master_signs),
         cmocka_unit_test(test_public_keys_sign_nothing),
     };
-    return cmocka_run_group_tests(tests, load, NULL);
+    return cmocka_run_group_tests(tests, load, unload);
 }
