@@ -244,13 +244,12 @@ class Commands(TerminalTest):
         self.assertRegex(shown, rb"^there\npts/0 +Ss\+ +bash\n$")
 
     def test_the_size_comes_and_changes(self):
-        screen = self.screen("acme", "trap 'stty size' WINCH; stty size; "
-                                     "while ! read -t 0.1 line; do :; done", size=(33, 99))
+        screen = self.screen("acme", "trap 'stty size; exit 5' WINCH; stty size; "
+                                     "while :; do sleep 0.1; done", size=(33, 99))
         screen.until(rb"33 99\r\n")
         screen.resize(50, 132)
         screen.until(rb"50 132\r\n")
-        screen.type("\r")
-        self.assertEqual(screen.end()[0], 0)
+        self.assertEqual(screen.end()[0], 5)
 
     def test_stderr_joins_stdout_in_order(self):
         code, shown = self.shows("acme", "for i in 1 2 3; do echo out$i; echo err$i >&2; done")
@@ -687,12 +686,14 @@ class Requests(ChannelTest):
                 # Malformed ones are nothing.
                 chan._send_request(b"window-change", UInt32(1))
                 chan._send_request(b"window-change")
-                self.type(chan, b"\r")
-                await session.closed
+                # A read of bash's that is interrupted by a trap may lose what it has got.
+                while not session.closed.done():
+                    self.type(chan, b"\r")
+                    await asyncio.sleep(0.1)
                 return replies, session.data
         replies, data = self.go(go())
         self.assertEqual(replies, [True, True])
-        self.assertTrue(data.endswith(b"9 99\r\n"), data[-200:])
+        self.assertTrue(data.rstrip().endswith(b"\n9 99"), data[-200:])
 
     def test_hostile_modes(self):
         for modes in (b"", TTY_OP_END, b"\xff" * 1000, b"\x01", b"\x01\0\0", b"\x35\0\0\0",
