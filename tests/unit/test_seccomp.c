@@ -12,6 +12,7 @@
 #include "landlock.h"
 #include "profile.h"
 #include "profile_args.h"
+#include "syscall_args.h"
 #include "syscalls.h"
 
 #include <asm/ioctls.h>
@@ -397,6 +398,96 @@ static int call_without_listener(void)
     return 0;
 }
 
+/* Values that rules look for, those beside them, flags among others, and anything. */
+static uint32_t some_value(uint64_t *state)
+{
+    static const uint32_t telling[] = {AF_UNIX,
+                                       AF_INET,
+                                       AF_INET6,
+                                       AF_NETLINK,
+                                       SOCK_DGRAM,
+                                       SOCK_RAW,
+                                       SOCK_SEQPACKET,
+                                       6,
+                                       10,
+                                       12,
+                                       17,
+                                       31,
+                                       67,
+                                       132,
+                                       262,
+                                       1024,
+                                       TIOCSTI,
+                                       TIOCLINUX,
+                                       TIOCSETD,
+                                       0x40000,
+                                       0x20000,
+                                       0xffffffff,
+                                       0x80000000,
+                                       0x10000000,
+                                       0x800c6613,
+                                       0x40086602,
+                                       0x401c5820,
+                                       SOCK_CLOEXEC,
+                                       SOCK_NONBLOCK};
+    *state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
+    uint32_t random = (uint32_t)(*state >> 33);
+    uint32_t value = telling[random % array_len(telling)];
+    switch (random >> 8 & 7) {
+    case 0:
+        return 0;
+    case 1:
+        return value + 1;
+    case 2:
+        return value | 1U << (random >> 12 & 31);
+    case 3:
+        return random >> 12 & 15;
+    case 4:
+        return (uint32_t)(*state >> 16);
+    default:
+        return value;
+    }
+}
+
+/*
+ * What the program answers, and what is said of a call that was notified, come from one table in
+ * two ways; the second one only knows what is kept of the arguments.
+ */
+static void test_explanations(void **state)
+{
+    (void)state;
+    enum { CALLS = 600, TRIES = 2000 };
+    static struct seccomp_rule many[CALLS];
+    uint64_t seed = 1;
+    size_t n_refused = 0;
+    for (int nr = 0; nr < CALLS; nr++)
+        many[nr] = (struct seccomp_rule){nr, SECCOMP_ANSWER_ALLOW, "x.ini", 1};
+    spec = (struct seccomp_spec){.name = (char *)"all", .rules = many, .n_rules = CALLS};
+    struct err err;
+    assert_int_equal(profile_compile(&spec, &filter, &filter_len, &err), 0);
+    for (int nr = 0; nr < CALLS; nr++) {
+        for (int i = 0; i < (profile_args_matter(nr) ? TRIES : 2); i++) {
+            struct seccomp_data data = {.nr = nr, .arch = seccomp_arch_native()};
+            for (size_t k = 0; k < CALL_ARGS; k++)
+                data.args[k] = (uint64_t)some_value(&seed) << 32 | some_value(&seed);
+            struct refused_call call = {.nr = nr};
+            uint64_t args[CALL_ARGS];
+            memcpy(args, data.args, sizeof args);
+            syscall_args_keep(&call, args);
+            uint32_t got = run_filter(&data);
+            const char *why = profile_always_refused(&call, false);
+            n_refused += got == SECCOMP_RET_USER_NOTIF;
+            if (got == SECCOMP_RET_USER_NOTIF)
+                assert_non_null(why);
+            else if (got == SECCOMP_RET_ALLOW)
+                assert_null(why);
+            else
+                assert_true(nr == SYS_clone3 || nr == SYS_socket);
+        }
+    }
+    assert_in_range(n_refused, 10000, SIZE_MAX);
+}
+
 /* Nobody has to answer for a call to be refused. */
 static void test_without_listener(void **state)
 {
@@ -525,6 +616,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_more_arguments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_denied_with_arguments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_programs, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_explanations, setup, teardown),
         cmocka_unit_test_setup_teardown(test_without_listener, setup, teardown),
         cmocka_unit_test_setup_teardown(test_odd_numbers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
