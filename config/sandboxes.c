@@ -273,6 +273,8 @@ static const struct schema_key sandbox_keys[] = {
     {KEY("output", KEY_SINGLE, "infinity"), .parse = schema_size, IN_SPEC(output), .min = 1,
      .max = PIB, .infinite = true},
     {KEY("seccomp", KEY_SINGLE, "default"), .set = set_seccomp},
+    {KEY("notes", KEY_SINGLE, "8"), .parse = schema_count, IN_SPEC(notes), .min = 1,
+     .max = SPEC_NOTES_MAX},
 };
 _Static_assert(array_len(sandbox_keys) <= SCHEMA_KEYS_MAX, "schema_apply() counts on it");
 

@@ -16,7 +16,7 @@ bool notes_add(struct notes *notes, const struct refused_call *call)
     if (notes->n_seen == NOTES_SEEN_MAX)
         return false;
     notes->seen[notes->n_seen++] = *call;
-    if (notes->n_seen <= NOTES_TOLD_MAX)
+    if (notes->n_seen <= notes->told_max)
         return true;
     notes->n_untold++;
     return false;

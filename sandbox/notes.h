@@ -9,14 +9,12 @@
 
 #include <stdbool.h>
 
-enum {
-    NOTES_TOLD_MAX = 8,  /* kinds that are told as they happen */
-    NOTES_SEEN_MAX = 128 /* kinds that are told apart, to be counted */
-};
+enum { NOTES_SEEN_MAX = 128 }; /* kinds that are told apart, to be counted */
 
-/* Start with {0}. A kind is a call with all of its telling arguments. */
+/* Start with {.told_max = …}. A kind is a call with all of its telling arguments. */
 struct notes {
     struct refused_call seen[NOTES_SEEN_MAX];
+    unsigned told_max; /* kinds that are told as they happen */
     unsigned n_seen;
     unsigned n_untold; /* of those seen */
 };

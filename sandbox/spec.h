@@ -73,6 +73,8 @@ struct sandbox_bind {
     char *dest;   /* absolute path inside */
 };
 
+enum { SPEC_NOTES_DEFAULT = 8, SPEC_NOTES_MAX = 32 };
+
 /* Where a workspace is inside; without one /tmp stands in for it. */
 #define SPEC_WORKSPACE  "/workspace"
 #define SPEC_HOME(spec) ((spec)->workspace == WORKSPACE_NONE ? "/tmp" : SPEC_WORKSPACE)
@@ -141,6 +143,7 @@ struct sandbox_spec {
     char *workspace_path;    /* of WORKSPACE_KEPT: absolute host path */
     uint64_t workspace_size; /* bytes */
     uint64_t idle_ms;        /* without a byte in any direction; SPEC_INFINITY: none */
+    uint32_t notes;          /* kinds of refused calls, and of refused packets, that are told */
     uint64_t output;         /* bytes of stdout and stderr together; SPEC_INFINITY: any */
     struct cgroup_limits cgroup;
     enum sandbox_network network;

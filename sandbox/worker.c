@@ -257,7 +257,11 @@ void worker_run(const struct sandbox_template *tpl, const struct sandbox_job *jo
                 int devpts)
 {
     struct worker worker = {
-        .profile = &tpl->spec->seccomp, .report = WORKER_REPORT_FD, .killed = {.nr = -1}};
+        .profile = &tpl->spec->seccomp,
+        .report = WORKER_REPORT_FD,
+        .notes = {.told_max = tpl->spec->notes},
+        .killed = {.nr = -1},
+    };
     if (enter_descriptors(job, workspace, devpts) < 0)
         fail_and_exit(job->report_fd, STAGE_STDIO, errno, WHY_NONE);
     enum report_stage stage = STAGE_MOUNT;

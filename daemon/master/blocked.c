@@ -29,7 +29,7 @@ static struct exec *find_exec(const struct generation *generation, uint64_t cgro
 
 static bool was_told(const struct exec *exec, const struct egress_event *event)
 {
-    for (unsigned i = 0; i < exec->n_blocked && i < array_len(exec->blocked); i++)
+    for (unsigned i = 0; i < exec->n_blocked && i < exec_spec(exec)->notes; i++)
         if (memcmp(&exec->blocked[i], event, sizeof *event) == 0)
             return true;
     return false;
@@ -51,10 +51,9 @@ static void tell(struct exec *exec, const struct egress_event *event)
     char text[BLOCKED_TEXT_MAX];
     const struct sandbox_spec *spec = exec_spec(exec);
     enum explain_level level = exec_explain(exec);
-    if (blocked_word(event->kind) == NULL || was_told(exec, event) ||
-        exec->n_blocked > array_len(exec->blocked))
+    if (blocked_word(event->kind) == NULL || was_told(exec, event) || exec->n_blocked > spec->notes)
         return;
-    if (exec->n_blocked == array_len(exec->blocked)) {
+    if (exec->n_blocked == spec->notes) {
         exec->n_blocked++;
         if (level != EXPLAIN_NONE)
             note_text(exec, "more of the network was refused, which is not told one by one");

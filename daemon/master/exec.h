@@ -31,8 +31,6 @@ struct exec_record {
     bool receipt; /* its client gets one */
 };
 
-enum { BLOCKED_TOLD_MAX = 8 };
-
 struct exec {
     struct server *server;
     struct exec *prev, *next;
@@ -50,8 +48,8 @@ struct exec {
     struct child *spawner; /* held while it runs: who has been asked to start it */
     struct exec *next_asked;
     unsigned n_notes;
-    struct egress_event blocked[BLOCKED_TOLD_MAX]; /* refusals of the network that were told */
-    unsigned n_blocked;                            /* one more: that there were more was, too */
+    struct egress_event blocked[SPEC_NOTES_MAX]; /* refusals of the network that were told */
+    unsigned n_blocked;                          /* one more: that there were more was, too */
     int report_fd;
     int pidfd;
     char program[128];

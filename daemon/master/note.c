@@ -10,10 +10,7 @@
 
 #include <stdio.h>
 
-enum {
-    NOTES_MAX = 16, /* lines for one client; the worker's own bound is lower */
-    NOTE_TEXT_MAX = 768
-};
+enum { NOTE_TEXT_MAX = 768 };
 
 static void tell_note(const struct exec *exec, const char *line)
 {
@@ -36,7 +33,8 @@ void note_syscall(struct exec *exec, const struct refused_call *call)
     struct forbidden forbidden;
     char text[NOTE_TEXT_MAX], line[IPC_LINE_MAX];
     enum explain_level level = exec_explain(exec);
-    if (exec->n_notes == NOTES_MAX)
+    /* An honest worker stops there itself. */
+    if (exec->n_notes == exec_spec(exec)->notes)
         return;
     if (!forbidden_find(&exec_spec(exec)->seccomp, call, &forbidden)) {
         log_line(LOG_LEVEL_ERROR, "%s: the worker told of a refusal that can't be: %s",
@@ -58,13 +56,13 @@ void note_syscall(struct exec *exec, const struct refused_call *call)
 
 void note_untold(struct exec *exec, uint32_t untold)
 {
-    enum { UNTOLD_FULL = NOTES_SEEN_MAX - NOTES_TOLD_MAX };
+    const uint32_t most = NOTES_SEEN_MAX - exec_spec(exec)->notes;
     char line[IPC_LINE_MAX];
     if (untold == 0 || exec_explain(exec) == EXPLAIN_NONE)
         return;
     (void)snprintf(line, sizeof line,
                    "postern: note: %u%s more kind%s of system call%s refused [%s]",
-                   (unsigned)untold, untold >= UNTOLD_FULL ? " or" : "", untold == 1 ? "" : "s",
+                   (unsigned)untold, untold >= most ? " or" : "", untold == 1 ? "" : "s",
                    untold == 1 ? " was" : "s were", exec->record.id);
     tell_note(exec, line);
 }

@@ -119,7 +119,12 @@ static void notes_refused_calls(void)
     for (size_t i = 0; i < out.n_notes; i++)
         for (size_t k = i + 1; k < out.n_notes; k++)
             CHECK(memcmp(&out.notes[i], &out.notes[k], sizeof out.notes[i]) != 0);
-    CHECK(out.exit.untold > 8 && out.exit.untold <= NOTES_SEEN_MAX - NOTES_TOLD_MAX);
+    CHECK(out.exit.untold > 8 && out.exit.untold <= NOTES_SEEN_MAX - spec.notes);
+    const unsigned others = out.exit.untold;
+    spec.notes = 3;
+    harness_run(&tpl, probe, &out);
+    CHECK_INT(out.n_notes, 3);
+    CHECK(out.exit.untold > others);
     sandbox_template_free(&tpl);
 }
 

@@ -96,6 +96,7 @@ struct sandbox_spec harness_spec(void)
         .tmp_size = 16 << 20,
         .tasks = 256,
         .time_ms = SPEC_INFINITY,
+        .notes = SPEC_NOTES_DEFAULT,
         .cgroup = {.memory = SPEC_INFINITY,
                    .memory_high = SPEC_INFINITY,
                    .tasks = SPEC_INFINITY,

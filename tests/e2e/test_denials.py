@@ -16,6 +16,9 @@ network = none
 [sandbox "own"]
 extends = plain
 seccomp = own
+[sandbox "few"]
+extends = plain
+notes   = 2
 
 [tenant "acme"]
 keys    = keys/alice
@@ -25,6 +28,10 @@ shell   = /bin/bash
 extends = acme
 user    = open
 explain = rule
+[tenant "few"]
+extends = acme
+user    = few
+sandbox = few
 [tenant "quiet"]
 extends = acme
 user    = quiet
@@ -147,6 +154,11 @@ class Denials(PosternTest):
         self.assertEqual((len(notes), notes[8]),
                          (9, "note: 120 or more kinds of system calls were refused"))
         self.assertEqual(len(self.notes("quiet", flood)[0]), 1)
+        notes, records, end = self.notes("few", many)
+        self.assertEqual((len(notes), len(records), end["refused"]), (3, 2, 15))
+        self.assertEqual(notes[2], "note: 13 more kinds of system calls were refused")
+        self.assertEqual(self.notes("few", flood)[0][2],
+                         "note: 126 or more kinds of system calls were refused")
 
     def test_what_is_fatal_is_named(self):
         forbidden = 'seccomp: system call chroot is forbidden by seccomp profile "own"'

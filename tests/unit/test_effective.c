@@ -136,7 +136,8 @@ static void test_built_in(void **state)
                                        "idle-time=infinity@:0\n"
                                        "warn=no@:0\n"
                                        "output=infinity@:0\n"
-                                       "seccomp=default@:0\n");
+                                       "seccomp=default@:0\n"
+                                       "notes=8@:0\n");
     policy_free(p);
 }
 
