@@ -147,6 +147,21 @@ static void warn_of_whole_host(const struct sandbox_spec *s, struct diags *diags
              "may write");
 }
 
+/* Places of the host that say or do more than their files' modes tell. */
+static void warn_of_place(const struct sandbox_spec *s, const struct sandbox_bind *bind,
+                          const char *key, struct diags *diags)
+{
+    char source[SHOWN];
+    text_escape_str(source, sizeof source, bind->source);
+    if (is_within(bind->source, "/proc"))
+        warn(s, diags, "'proc' chooses what commands see of their own",
+             "%s = %s shows commands what /proc tells of this host and its other users", key,
+             source);
+    else if (strcmp(bind->source, "/run") == 0 || strcmp(bind->source, "/var/run") == 0)
+        warn(s, diags, "name what they need",
+             "%s = %s lets commands talk to services of this host by their sockets", key, source);
+}
+
 static void warn_of_size(const struct sandbox_spec *s, struct diags *diags)
 {
     static const char text[] = "workspace-size limits nothing: the sandbox has no workspace";
@@ -174,6 +189,10 @@ static void warn_of_paths(const struct sandbox_spec *s, size_t n_tenants, struct
             warn_of_hidden(s, s->hides[i], &s->writes[k], "write", diags);
     }
     warn_of_whole_host(s, diags);
+    for (size_t i = 0; i < s->n_reads; i++)
+        warn_of_place(s, &s->reads[i], "read", diags);
+    for (size_t i = 0; i < s->n_writes; i++)
+        warn_of_place(s, &s->writes[i], "write", diags);
     if (s->workspace == WORKSPACE_KEPT)
         warn_of_kept(s, n_tenants, diags);
 }

@@ -527,6 +527,7 @@ static void test_paths(void **state)
 #define SAME " (let 'read' and 'write' name different files of the host)"
 #define BACK " (take back one of the two)"
 #define NAME " (name what they need)"
+#define PROC " ('proc' chooses what commands see of their own)"
 #define KEEP " (keep workspaces where nothing else is brought in from)"
     static const struct {
         const char *read[2]; /* source and place */
@@ -576,6 +577,23 @@ static void test_paths(void **state)
          NULL,
          "write = / lets commands change all files of this host that the tenant or everybody may "
          "write" NAME},
+        {{"/proc", "/srv/p"},
+         {NULL, NULL},
+         NULL,
+         NULL,
+         "read = /proc shows commands what /proc tells of this host and its other users" PROC},
+        {{NULL, NULL},
+         {"/proc/1", "/srv/p"},
+         NULL,
+         NULL,
+         "write = /proc/1 shows commands what /proc tells of this host and its other users" PROC},
+        {{"/processes", "/srv/p"}, {NULL, NULL}, NULL, NULL, NULL},
+        {{"/run", "/srv/r"},
+         {NULL, NULL},
+         NULL,
+         NULL,
+         "read = /run lets commands talk to services of this host by their sockets" NAME},
+        {{"/run/app", "/srv/r"}, {NULL, NULL}, NULL, NULL, NULL},
         {{"/a", "/x"}, {"/ab", "/y"}, NULL, NULL, NULL},
         {{"/a", "/a"}, {NULL, NULL}, "/a", NULL, "hide = /a covers what read = brings to /a" BACK},
         {{"/a", "/a/b"},
