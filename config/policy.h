@@ -69,6 +69,8 @@ enum algorithm_kind {
 struct server_config {
     struct listen_addr *listen; /* default: 0.0.0.0:2222 and [::]:2222 */
     size_t n_listen;
+    struct address_list source_exempt; /* default 127.0.0.0/8 and ::1 */
+    uint32_t source_ipv4, source_ipv6; /* bits of addresses that tell sources apart: 32, 64 */
     struct str_list host_keys;      /* paths; default: /etc/postern/host_{ed25519,ecdsa,rsa}_key */
     bool host_keys_defaulted;       /* then only those that exist are used, at least one */
     struct origin *host_key_places; /* parallel to host_keys, unless that is the default */
@@ -76,15 +78,19 @@ struct server_config {
     struct str_list revoked_keys;      /* paths of the lists */
     struct origin *revoked_key_places; /* parallel to revoked_keys */
     size_t n_revoked_key_places;
-    char *user;                        /* of sessions; default "_postern" */
-    char *session_path;                /* default: compiled in */
-    char *seccomp_dir;                 /* profiles and groups; default: compiled in */
-    char *audit;                       /* path or "stderr"; default /var/log/postern/audit.log */
-    char *log_level;                   /* error, warning, info, debug, trace; default info */
-    uint64_t login_grace_ms;           /* default 30 s */
-    uint32_t max_auth_tries;           /* default 6 */
-    uint32_t max_connections;          /* default 1000 */
-    uint32_t max_startups;             /* unauthenticated at once; default 100 */
+    char *user;                   /* of sessions; default "_postern" */
+    char *session_path;           /* default: compiled in */
+    char *seccomp_dir;            /* profiles and groups; default: compiled in */
+    char *audit;                  /* path or "stderr"; default /var/log/postern/audit.log */
+    char *log_level;              /* error, warning, info, debug, trace; default info */
+    uint64_t login_grace_ms;      /* default 30 s */
+    uint32_t max_auth_tries;      /* default 6 */
+    uint32_t max_connections;     /* default 1000 */
+    uint32_t max_startups;        /* unauthenticated at once; default 100 */
+    uint32_t startups_begin;      /* from so many on they are refused at random; default 50 */
+    uint32_t startups_percent;    /* with this likelihood, growing up to max_startups; default 30 */
+    uint32_t max_startups_source; /* the same of one source, or COUNT_INFINITY; default 20 */
+    uint32_t max_connections_source;   /* of one source at once; default COUNT_INFINITY */
     uint32_t max_channels;             /* open at once per connection; default 256 */
     char *algorithms[ALGORITHM_KINDS]; /* names with commas between them, best first */
     uint64_t rekey_bytes;      /* that one key may carry, SPEC_INFINITY: any; default 1 GiB */

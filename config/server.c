@@ -1,3 +1,4 @@
+#include "address.h"
 #include "algorithms.h"
 #include "banner.h"
 #include "cleanup.h"
@@ -179,6 +180,65 @@ static int set_policy_owner(struct loader *l, void *target, const struct origin 
     return l->host->find_user(l->host->user, value, owner, NULL, err);
 }
 
+/* One number between colons, and *at moved behind it. */
+static int next_number(const char **at, uint64_t min, uint64_t max, uint64_t *number,
+                       struct err *err)
+{
+    char text[24];
+    size_t len = strcspn(*at, ":");
+    if (len >= sizeof text)
+        return err_set(err, 0, "a number is too long");
+    memcpy(text, *at, len);
+    text[len] = '\0';
+    *at += len + ((*at)[len] == ':');
+    return value_uint(text, min, max, number, err);
+}
+
+static int set_max_startups(struct loader *l, void *target, const struct origin *at,
+                            const char *value, struct err *err)
+{
+    (void)l;
+    (void)at;
+    struct server_config *s = target;
+    uint64_t begin = 0, percent = 100, full = 0;
+    const char *rest = value;
+    size_t colons = 0;
+    for (const char *c = value; *c != '\0'; c++)
+        colons += *c == ':';
+    if (colons != 0 && colons != 2)
+        return err_set(err, 0,
+                       "'max-startups' is a number, or START:PERCENT:FULL such as 50:30:100");
+    if (colons == 0) {
+        if (value_uint(value, 1, 10000, &full, err) < 0)
+            return -1;
+        begin = full;
+    } else if (next_number(&rest, 1, 10000, &begin, err) < 0 ||
+               next_number(&rest, 1, 100, &percent, err) < 0 ||
+               next_number(&rest, 1, 10000, &full, err) < 0) {
+        return err_wrap(err, "START:PERCENT:FULL");
+    }
+    if (begin > full)
+        return err_set(err, 0, "START:PERCENT:FULL: START is at most FULL");
+    s->startups_begin = (uint32_t)begin;
+    s->startups_percent = (uint32_t)percent;
+    s->max_startups = (uint32_t)full;
+    return 0;
+}
+
+static int set_source_exempt(struct loader *l, void *target, const struct origin *at,
+                             const char *value, struct err *err)
+{
+    struct server_config *s = target;
+    s->source_exempt = (struct address_list){0};
+    if (strcmp(value, "none") == 0)
+        return 0;
+    if (address_list_add(l->pool, &s->source_exempt, value, at, err) < 0)
+        return -1;
+    if (s->source_exempt.n == 0 || address_list_problem(&s->source_exempt) != NULL)
+        return err_set(err, 0, "it names nobody; to exempt nobody write 'none'");
+    return 0;
+}
+
 static int set_algorithms(struct loader *l, struct server_config *s, enum algorithm_kind kind,
                           const char *value, struct err *err)
 {
@@ -251,8 +311,16 @@ static const struct schema_key server_keys[] = {
      .max = 100},
     {KEY("max-connections", KEY_SINGLE, "1000"), .parse = schema_count, AT(max_connections),
      .min = 1, .max = 100000},
-    {KEY("max-startups", KEY_SINGLE, "100"), .parse = schema_count, AT(max_startups), .min = 1,
-     .max = 10000},
+    {KEY("max-startups", KEY_SINGLE, "50:30:100"), .set = set_max_startups},
+    {KEY("max-startups-per-source", KEY_SINGLE, "20"), .parse = schema_count,
+     AT(max_startups_source), .min = 1, .max = 10000, .infinite = true},
+    {KEY("max-connections-per-source", KEY_SINGLE, "infinity"), .parse = schema_count,
+     AT(max_connections_source), .min = 1, .max = 100000, .infinite = true},
+    {KEY("source-prefix-ipv4", KEY_SINGLE, "32"), .parse = schema_count, AT(source_ipv4), .min = 8,
+     .max = 32},
+    {KEY("source-prefix-ipv6", KEY_SINGLE, "64"), .parse = schema_count, AT(source_ipv6), .min = 16,
+     .max = 128},
+    {KEY("source-exempt", KEY_SINGLE, "127.0.0.0/8 ::1"), .set = set_source_exempt},
     {KEY("max-channels", KEY_SINGLE, "256"), .parse = schema_count, AT(max_channels), .min = 1,
      .max = 10000},
     {KEY("kex", KEY_SINGLE, algorithms_default_kex), .set = set_kex},

@@ -11,6 +11,7 @@
 #include "proof.h"
 #include "signature.h"
 #include "signer.h"
+#include "startup.h"
 #include "terminal_rule.h"
 #include "waiting.h"
 
@@ -163,7 +164,7 @@ static void accept_login(struct connection *connection, const struct msg_req_aut
         return;
     }
     connection->authenticated = true;
-    connection_started_up(connection);
+    startup_end(connection);
     loop_disarm(server->loop, &connection->timer);
     connection->link.state = STATE_AUTHED;
     record_auth(connection, req, login, true);

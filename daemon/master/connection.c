@@ -3,12 +3,14 @@
 #include "broker.h"
 #include "cleanup.h"
 #include "exec.h"
+#include "gate.h"
 #include "generation.h"
 #include "log.h"
 #include "presence.h"
 #include "session_log.h"
 #include "signals.h"
 #include "signer.h"
+#include "startup.h"
 #include "terminate.h"
 #include "waiting.h"
 #include "zygote.h"
@@ -23,7 +25,6 @@
 
 enum {
     LINGER_MS = 1000,
-    EVICT_MS = 2000,
     FAREWELL_MS = 5000, /* for a session to tell its client why, and go */
 };
 
@@ -46,6 +47,7 @@ static void name_address(const struct sockaddr *addr, socklen_t len, char *host,
 static void on_login_timeout(struct loop_timer *timer)
 {
     struct connection *connection = CONTAINER_OF(timer, struct connection, timer);
+    connection->timed_out = true;
     connection_end(connection, "not authenticated within login-grace");
 }
 
@@ -84,18 +86,12 @@ void connection_free(struct connection *connection)
     if (connection->next != NULL)
         connection->next->prev = connection->prev;
     server->n_connections--;
-    connection_started_up(connection);
+    startup_end(connection);
+    source_release(&server->sources, connection->from);
     signer_unref(connection->signer);
     free(connection->blob);
     free(connection);
     server_check_stopped(server);
-}
-
-void connection_started_up(struct connection *connection)
-{
-    if (connection->starting_up)
-        connection->server->n_unauthenticated--;
-    connection->starting_up = false;
 }
 
 void connection_end(struct connection *connection, const char *why)
@@ -103,7 +99,7 @@ void connection_end(struct connection *connection, const char *why)
     if (connection->closing)
         return;
     connection->closing = true;
-    connection_started_up(connection);
+    startup_end(connection);
     if (connection->end_reason[0] == '\0')
         (void)snprintf(connection->end_reason, sizeof connection->end_reason, "%s", why);
     log_line(LOG_LEVEL_INFO, "connection %s from %s port %u ended: %s", connection->id,
@@ -164,7 +160,8 @@ static void close_link(struct connection *connection)
     loop_remove(server->loop, &connection->source);
     ipc_close(&connection->link);
     connection->closing = true;
-    connection_started_up(connection);
+    startup_end(connection);
+    startup_judge(connection);
     leave_tenant(connection);
     if (connection->died ||
         loop_arm(server->loop, &connection->timer, LINGER_MS, on_linger_over) < 0)
@@ -180,6 +177,7 @@ static int open_link(struct connection *connection, int socket_fd, struct err *e
         return -1;
     cleanup_fd int theirs = fds[1];
     connection->max_channels = config->max_channels;
+    connection->max_auth_tries = config->max_auth_tries;
     connection->link = (struct ipc){
         .fd = fds[0], .link = LINK_SESSION, .self = FROM_MASTER, .state = STATE_PREAUTH};
     struct ipc_msg start = {.type = MSG_EVT_START,
@@ -216,7 +214,6 @@ void connection_start(struct server *server, int socket_fd, const struct sockadd
         .share = {.fd = -1},
         .signer = signer_ref(zygote_signer(server->zygote)),
         .started_ms = loop_now_ms(),
-        .starting_up = true,
     };
     memcpy(&connection->peer, peer,
            peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
@@ -231,7 +228,8 @@ void connection_start(struct server *server, int socket_fd, const struct sockadd
         connection->next->prev = connection;
     server->connections = connection;
     server->n_connections++;
-    server->n_unauthenticated++;
+    connection->from = gate_hold_source(server, peer);
+    startup_begin(connection);
     struct err err = {0};
     if (open_link(connection, owned_fd, &err) < 0) {
         log_line(LOG_LEVEL_ERROR, "connection %s from %s port %u can't be served: %s",
@@ -242,18 +240,6 @@ void connection_start(struct server *server, int socket_fd, const struct sockadd
     log_line(LOG_LEVEL_DEBUG, "connection %s from %s port %u on %s port %u", connection->id,
              connection->peer_host, connection->peer_port, connection->local_host,
              connection->local_port);
-}
-
-bool connection_evict_idle(struct server *server)
-{
-    struct connection *oldest = NULL;
-    for (struct connection *c = server->connections; c != NULL; c = c->next)
-        if (c->starting_up && (oldest == NULL || c->started_ms < oldest->started_ms))
-            oldest = c;
-    if (oldest == NULL || loop_now_ms() - oldest->started_ms < EVICT_MS)
-        return false;
-    connection_end(oldest, "gives way to a newer one: max-startups is reached");
-    return true;
 }
 
 struct connection *connection_find(struct server *server, uint64_t number)
@@ -302,11 +288,7 @@ static void tell_death(struct connection *connection, unsigned signo)
     if (connection->end_reason[0] == '\0')
         (void)snprintf(connection->end_reason, sizeof connection->end_reason,
                        "its session died by signal %u", signo);
-    uint64_t penalty = penalty_add(&connection->server->penalties,
-                                   (struct sockaddr *)&connection->peer, loop_now_ms());
-    if (penalty > 0)
-        log_line(LOG_LEVEL_WARNING, "%s is not served for %lu s", connection->peer_host,
-                 (unsigned long)(penalty / 1000));
+    startup_offend(connection, OFFENCE_CRASH);
 }
 
 bool connection_on_died(struct server *server, uint64_t conn, unsigned signo, unsigned status)
@@ -321,6 +303,9 @@ bool connection_on_died(struct server *server, uint64_t conn, unsigned signo, un
     else if (connection != NULL)
         log_line(LOG_LEVEL_DEBUG, "session of connection %s exited with %u", connection->id,
                  status);
+    /* 1 is for what breaks the protocol; it may be heard of after the end of the link. */
+    if (connection != NULL && signo == 0 && status == 1 && !connection->authenticated)
+        startup_offend(connection, OFFENCE_PROTOCOL);
     if (connection != NULL) {
         connection->died = true;
         if (connection->link.fd < 0)

@@ -15,6 +15,8 @@
 struct connection {
     struct server *server;
     struct connection *prev, *next;
+    struct connection *older, *newer; /* while starting_up */
+    struct source *from;              /* held; or NULL */
     uint64_t number;
     char id[IPC_ID_MAX]; /* in every log */
     struct ipc link;
@@ -39,6 +41,8 @@ struct connection {
     unsigned failures;                      /* those that count against max-auth-tries */
     bool authenticated;
     bool starting_up;        /* it counts against max-startups */
+    bool timed_out;          /* it did not log in within login-grace */
+    bool judged;             /* for how it went: once */
     bool closing;            /* its link is to be closed when the loop next sees it */
     bool died;               /* the zygote has said so */
     enum auth_method method; /* how it was authenticated */
@@ -47,10 +51,11 @@ struct connection {
     uint64_t started_ms;
     unsigned denials; /* that may still follow at once; one comes back every DENIAL_MS */
     uint64_t denial_ms;
-    uint32_t max_channels;  /* as the session was told */
-    struct exec *execs;     /* list */
-    size_t n_execs_open;    /* those whose channels are not done */
-    struct waiter *waiters; /* list of those that wait for their turn */
+    uint32_t max_auth_tries; /* as the session was told */
+    uint32_t max_channels;   /* the same */
+    struct exec *execs;      /* list */
+    size_t n_execs_open;     /* those whose channels are not done */
+    struct waiter *waiters;  /* list of those that wait for their turn */
     size_t n_waiting;
     struct tenant_load *load; /* held: the tenant that it counts for, or NULL */
     char tenant[64];          /* the last that it belonged to */
@@ -77,18 +82,8 @@ void connection_end(struct connection *connection, const char *why);
  * Nothing happens to one that has ended already. */
 void connection_close(struct connection *connection, const char *why);
 
-/* It has logged in, or is as good as gone: it doesn't count against max-startups any more. */
-void connection_started_up(struct connection *connection);
-
 /* Frees it at once; for the loop and the end of the server alone. */
 void connection_free(struct connection *connection);
-
-/*
- * Makes room among the unauthenticated: ends the one that has had the longest time, if that was
- * enough for anybody who means to log in. So idle connections keep nobody out. False if there is
- * none.
- */
-bool connection_evict_idle(struct server *server);
 
 /* Sends to the session without ever waiting; a session whose queue is full is ended. */
 void connection_send(struct connection *connection, const struct ipc_msg *msg, const int *fds,

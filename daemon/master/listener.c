@@ -1,6 +1,7 @@
 #include "listener.h"
 #include "cleanup.h"
 #include "connection.h"
+#include "gate.h"
 #include "generation.h"
 #include "log.h"
 
@@ -192,39 +193,6 @@ static void on_retry(struct loop_timer *timer)
         listeners_resume(listeners->items[0].server);
 }
 
-/* Why a connection isn't served at all, or NULL. */
-static const char *refusal(struct server *server, const struct sockaddr *peer)
-{
-    const struct server_config *config = &server->current->policy->server;
-    if (server->n_connections >= config->max_connections)
-        return "max-connections is reached";
-    if (penalty_applies(&server->penalties, peer, loop_now_ms()))
-        return "its source is penalised";
-    if (server->n_unauthenticated >= config->max_startups && !connection_evict_idle(server))
-        return "max-startups is reached";
-    return NULL;
-}
-
-/* A flood of connections must not become a flood of lines. */
-static void log_refusal(struct server *server, const struct sockaddr *peer, const char *why)
-{
-    uint64_t second = loop_now_ms() / 1000;
-    server->n_refusals++;
-    if (second == server->refusal_second)
-        return;
-    char host[INET6_ADDRSTRLEN] = "?";
-    const void *raw =
-        peer->sa_family == AF_INET6
-            ? (const void *)&((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr
-            : (const void *)&((const struct sockaddr_in *)(const void *)peer)->sin_addr;
-    (void)inet_ntop(peer->sa_family, raw, host, sizeof host);
-    log_line(LOG_LEVEL_WARNING,
-             "connection from %s refused: %s (%u refused since the last such line)", host, why,
-             server->n_refusals);
-    server->refusal_second = second;
-    server->n_refusals = 0;
-}
-
 static void on_connection(struct loop_source *source)
 {
     struct listener *listener = CONTAINER_OF(source, struct listener, source);
@@ -241,9 +209,7 @@ static void on_connection(struct loop_source *source)
             }
             return;
         }
-        const char *why = refusal(server, (struct sockaddr *)&peer);
-        if (why != NULL) {
-            log_refusal(server, (struct sockaddr *)&peer, why);
+        if (!gate_admits(server, fd, (struct sockaddr *)&peer)) {
             close(fd);
             continue;
         }

@@ -1,66 +1,113 @@
 #include "penalty.h"
 
-#include <netinet/in.h>
 #include <string.h>
 
-static bool source_of(const struct sockaddr *addr, unsigned char out[16])
+static const struct {
+    const char *name;
+    uint32_t points;
+} offences[] = {
+    [OFFENCE_CRASH] = {"its session crashed", PENALTY_POINTS},
+    [OFFENCE_TRIES] = {"too many failed logins on one connection", 4},
+    [OFFENCE_GRACE] = {"connections that did not log in", 3},
+    [OFFENCE_PROTOCOL] = {"it does not speak SSH", 3},
+    [OFFENCE_FAILED] = {"too many failed logins", 1},
+};
+
+const char *offence_name(enum offence offence)
 {
-    memset(out, 0, 16);
-    if (addr->sa_family == AF_INET) {
-        out[10] = out[11] = 0xff;
-        memcpy(out + 12, &((const struct sockaddr_in *)(const void *)addr)->sin_addr, 4);
-        return true;
-    }
-    if (addr->sa_family == AF_INET6) {
-        /* One customer usually has a whole /64. */
-        memcpy(out, &((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr, 8);
-        return true;
-    }
-    return false;
+    return offences[offence].name;
 }
 
-static bool is_local(const struct sockaddr *addr)
+/* Lets time take points and levels away. */
+static void forgive(struct penalty *p, uint64_t now_ms)
 {
-    if (addr->sa_family == AF_INET)
-        return ((const struct sockaddr_in *)(const void *)addr)->sin_addr.s_addr ==
-               htonl(INADDR_LOOPBACK);
-    return addr->sa_family == AF_INET6 &&
-           IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr);
+    uint64_t points = (now_ms - p->points_ms) / PENALTY_POINT_MS;
+    /* Nothing is forgiven while it is not served. */
+    uint64_t levels = now_ms > p->level_ms ? (now_ms - p->level_ms) / PENALTY_FORGIVE_MS : 0;
+    p->points_ms += points * PENALTY_POINT_MS;
+    p->level_ms += levels * PENALTY_FORGIVE_MS;
+    p->points -= points < p->points ? (uint32_t)points : p->points;
+    p->level -= levels < p->level ? (uint32_t)levels : p->level;
 }
 
-uint64_t penalty_add(struct penalties *penalties, const struct sockaddr *source, uint64_t now_ms)
+static struct penalty *find(struct penalties *penalties, const struct source_key *source)
 {
-    unsigned char key[16];
-    if (!source_of(source, key) || is_local(source))
-        return 0;
-    struct penalty *slot = &penalties->items[0];
-    for (size_t i = 0; i < PENALTIES_MAX; i++) {
-        struct penalty *p = &penalties->items[i];
-        if (p->until_ms > now_ms && memcmp(p->source, key, sizeof key) == 0) {
-            slot = p;
-            break;
-        }
-        if (p->until_ms < slot->until_ms)
-            slot = p;
-    }
-    bool running = slot->until_ms > now_ms && memcmp(slot->source, key, sizeof key) == 0;
-    slot->length_ms = running ? slot->length_ms * 2 : PENALTY_FIRST_MS;
-    if (slot->length_ms > PENALTY_LONGEST_MS)
-        slot->length_ms = PENALTY_LONGEST_MS;
-    memcpy(slot->source, key, sizeof key);
-    slot->until_ms = now_ms + slot->length_ms;
-    return slot->length_ms;
-}
-
-bool penalty_applies(const struct penalties *penalties, const struct sockaddr *source,
-                     uint64_t now_ms)
-{
-    unsigned char key[16];
-    if (!source_of(source, key))
-        return false;
     for (size_t i = 0; i < PENALTIES_MAX; i++)
-        if (penalties->items[i].until_ms > now_ms &&
-            memcmp(penalties->items[i].source, key, sizeof key) == 0)
-            return true;
-    return false;
+        if (penalties->items[i].used && source_key_equals(&penalties->items[i].source, source))
+            return &penalties->items[i];
+    return NULL;
+}
+
+/* Whether `a` gives way before `b`. */
+static bool is_lesser(const struct penalty *a, const struct penalty *b, uint64_t now_ms)
+{
+    bool a_runs = a->until_ms > now_ms, b_runs = b->until_ms > now_ms;
+    if (a->used != b->used)
+        return !a->used;
+    return a_runs != b_runs ? !a_runs : a->last_ms < b->last_ms;
+}
+
+static struct penalty *find_or_make(struct penalties *penalties, const struct source_key *source,
+                                    uint64_t now_ms)
+{
+    struct penalty *p = find(penalties, source);
+    if (p != NULL)
+        return p;
+    p = &penalties->items[0];
+    for (size_t i = 1; i < PENALTIES_MAX; i++)
+        if (is_lesser(&penalties->items[i], p, now_ms))
+            p = &penalties->items[i];
+    *p = (struct penalty){.source = *source, .used = true, .points_ms = now_ms, .level_ms = now_ms};
+    return p;
+}
+
+uint64_t penalty_add(struct penalties *penalties, const struct source_key *source,
+                     enum offence offence, uint64_t now_ms)
+{
+    struct penalty *p = find_or_make(penalties, source, now_ms);
+    forgive(p, now_ms);
+    if (p->points == 0)
+        p->points_ms = now_ms;
+    p->points += offences[offence].points;
+    p->last_ms = now_ms;
+    if (p->level_ms < now_ms)
+        p->level_ms = now_ms;
+    if (p->points < PENALTY_POINTS)
+        return 0;
+    uint64_t length = PENALTY_FIRST_MS;
+    for (uint32_t i = 0; i < p->level && length < PENALTY_LONGEST_MS; i++)
+        length *= 2;
+    if (length > PENALTY_LONGEST_MS)
+        length = PENALTY_LONGEST_MS;
+    else
+        p->level++;
+    p->points = 0;
+    p->until_ms = now_ms + length;
+    p->level_ms = p->until_ms;
+    return length;
+}
+
+bool penalty_applies(struct penalties *penalties, const struct source_key *source, uint64_t now_ms)
+{
+    struct penalty *p = find(penalties, source);
+    if (p == NULL || p->until_ms <= now_ms)
+        return false;
+    p->last_ms = now_ms;
+    return true;
+}
+
+void penalty_list(const struct penalties *penalties, uint64_t now_ms,
+                  void (*each)(void *arg, const struct source_key *source, uint32_t points,
+                               uint64_t left_ms),
+                  void *arg)
+{
+    for (size_t i = 0; i < PENALTIES_MAX; i++) {
+        struct penalty p = penalties->items[i];
+        if (!p.used)
+            continue;
+        forgive(&p, now_ms);
+        bool runs = p.until_ms > now_ms;
+        if (runs || p.points > 0)
+            each(arg, &p.source, p.points, runs ? p.until_ms - now_ms : 0);
+    }
 }

@@ -11,6 +11,7 @@
 #include "loop.h"
 #include "penalty.h"
 #include "policy.h"
+#include "source.h"
 #include "tenant_load.h"
 
 #include <stdbool.h>
@@ -52,8 +53,11 @@ struct server {
     struct loop_timer zygote_retry;
     struct connection *connections; /* list */
     size_t n_connections;
+    struct connection *startups; /* of them, those that have not logged in, the oldest first */
+    struct connection *last_startup;
     size_t n_unauthenticated;
-    struct exec *execs; /* list */
+    struct sources sources; /* of all connections */
+    struct exec *execs;     /* list */
     size_t n_execs;
     size_t n_running;          /* of them; the others only wait to be read to the end */
     struct tenant_loads loads; /* what each tenant has in use */

@@ -141,6 +141,12 @@ static bool is_paused(const struct session *session)
     return session->held > HELD_PAUSE && !session->hangup;
 }
 
+/* Whether the peer is gone; ssh_is_connected() stays true after a protocol error. */
+static bool is_lost(const struct session *session)
+{
+    return (ssh_get_status(session->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR)) != 0;
+}
+
 /* Has libssh read, decode and answer what has come, and write what is due. Returns true if there
  * may be more. */
 static bool drive(struct session *session)
@@ -151,7 +157,8 @@ static bool drive(struct session *session)
         int rc = ssh_event_dopoll(session->event, 0);
         if (rc == SSH_AGAIN || rc == SSH_ERROR)
             return false;
-        if (session->closing || is_paused(session))
+        /* Going on after an error would put another one in its place. */
+        if (session->closing || is_paused(session) || is_lost(session))
             return false;
     }
     return true;
@@ -255,12 +262,6 @@ static void wait_for_events(struct session *session, bool more)
         if (stream == &session->tcp && (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
             session->hangup = true;
     }
-}
-
-/* Whether the peer is gone; ssh_is_connected() stays true after a protocol error. */
-static bool is_lost(const struct session *session)
-{
-    return (ssh_get_status(session->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR)) != 0;
 }
 
 /* True for the ends that are nobody's fault. */

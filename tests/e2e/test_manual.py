@@ -13,7 +13,10 @@ VALUES = {
         "revoked-keys": "{dir}/revoked",
         "session-path": SESSION, "seccomp-dir": SECCOMP_DIR, "audit": "stderr",
         "log-level": "info", "login-grace": "30s", "max-auth-tries": "6", "max-connections": "1000",
-        "max-startups": "100", "max-channels": "256", "uid-range": "1879048192-2147483647",
+        "max-startups": "10:50:20", "max-startups-per-source": "infinity",
+        "max-connections-per-source": "100", "source-prefix-ipv4": "24",
+        "source-prefix-ipv6": "56", "source-exempt": "192.0.2.0/24, !192.0.2.9 ::1",
+        "max-channels": "256", "uid-range": "1879048192-2147483647",
         "state-dir": "{dir}/state",
         "kex": "curve25519-sha256 ecdh-sha2-nistp256", "ciphers": "aes256-gcm@openssh.com",
         "macs": "hmac-sha2-512-etm@openssh.com", "host-key-algorithms": "ssh-ed25519",
@@ -74,7 +77,7 @@ def documented():
         for title, body in re.findall(r"^# (.*)\n((?:(?!# ).*\n)*)", text, re.M):
             section = re.match(r"KEYS OF \[([a-z]+)", title)
             if section:
-                found[section.group(1)] = re.findall(r"^\*([a-z-]+)\* = ", body, re.M)
+                found[section.group(1)] = re.findall(r"^\*([a-z0-9-]+)\* = ", body, re.M)
     return found
 
 
@@ -86,7 +89,7 @@ def known():
             text = f.read()
         for table, body in re.findall(r"schema_key (\w+)_keys\[\] = \{(.*?)\};", text, re.S):
             found[{"profile": "seccomp"}.get(table, table)] = re.findall(
-                r'KEY\("([a-z-]+)", KEY_(?!LATER)', body)
+                r'KEY\("([a-z0-9-]+)", KEY_(?!LATER)', body)
     return found
 
 

@@ -1,4 +1,4 @@
-/* Penalties: who is hit, for how long, and that the table stays bounded. */
+/* Penalties: what they cost, how they grow and end, and that the table stays bounded. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,77 +7,142 @@
 
 #include "penalty.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include <string.h>
 
-static struct sockaddr_storage ss;
+static struct penalties p;
 
-static const struct sockaddr *address(const char *text)
+static struct source_key source(uint32_t n)
 {
-    struct sockaddr_in *in = (struct sockaddr_in *)(void *)&ss;
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)&ss;
-    ss = (struct sockaddr_storage){0};
-    if (inet_pton(AF_INET, text, &in->sin_addr) == 1)
-        ss.ss_family = AF_INET;
-    else if (inet_pton(AF_INET6, text, &in6->sin6_addr) == 1)
-        ss.ss_family = AF_INET6;
-    return (const struct sockaddr *)(const void *)&ss;
+    struct source_key key = {.bits = 128};
+    memcpy(key.net, &n, sizeof n);
+    return key;
 }
 
-static void test_grows_and_ends(void **state)
+static int reset(void **state)
 {
     (void)state;
-    static struct penalties p;
-    assert_false(penalty_applies(&p, address("192.0.2.1"), 1));
-    assert_int_equal(penalty_add(&p, address("192.0.2.1"), 1000), 10000);
-    assert_true(penalty_applies(&p, address("192.0.2.1"), 10999));
-    assert_false(penalty_applies(&p, address("192.0.2.1"), 11000));
-    assert_false(penalty_applies(&p, address("192.0.2.2"), 2000));
-    assert_int_equal(penalty_add(&p, address("192.0.2.1"), 2000), 20000);
-    assert_int_equal(penalty_add(&p, address("192.0.2.1"), 3000), 40000);
-    for (int i = 0; i < 20; i++)
-        penalty_add(&p, address("192.0.2.1"), 4000);
-    assert_int_equal(penalty_add(&p, address("192.0.2.1"), 5000), PENALTY_LONGEST_MS);
-    assert_int_equal(penalty_add(&p, address("192.0.2.1"), 5000 + PENALTY_LONGEST_MS),
-                     PENALTY_FIRST_MS);
+    memset(&p, 0, sizeof p);
+    return 0;
 }
 
-static void test_sources(void **state)
+static void test_a_crash_is_enough(void **state)
 {
     (void)state;
-    static struct penalties p;
-    penalty_add(&p, address("2001:db8:1:2::1"), 0);
-    assert_true(penalty_applies(&p, address("2001:db8:1:2:ffff::9"), 1));
-    assert_false(penalty_applies(&p, address("2001:db8:1:3::1"), 1));
-    assert_int_equal(penalty_add(&p, address("127.0.0.1"), 0), 0);
-    assert_int_equal(penalty_add(&p, address("127.9.9.9"), 0), PENALTY_FIRST_MS);
-    assert_int_equal(penalty_add(&p, address("::1"), 0), 0);
-    assert_false(penalty_applies(&p, address("127.0.0.1"), 1));
+    struct source_key a = source(1), b = source(2);
+    assert_false(penalty_applies(&p, &a, 1));
+    assert_int_equal(penalty_add(&p, &a, OFFENCE_CRASH, 1000), PENALTY_FIRST_MS);
+    assert_true(penalty_applies(&p, &a, 10999));
+    assert_false(penalty_applies(&p, &a, 11000));
+    assert_false(penalty_applies(&p, &b, 2000));
 }
 
-static void test_full_table_forgets_the_first_to_end(void **state)
+static void test_points_add_up_and_go_away(void **state)
 {
     (void)state;
-    static struct penalties p;
-    struct sockaddr_in in = {.sin_family = AF_INET};
-    for (uint32_t i = 0; i < PENALTIES_MAX + 1; i++) {
-        in.sin_addr.s_addr = htonl(0x0a000000 + i);
-        penalty_add(&p, (struct sockaddr *)&in, i);
+    struct source_key a = source(1);
+    for (int i = 0; i < 9; i++)
+        assert_int_equal(penalty_add(&p, &a, OFFENCE_FAILED, 1000), 0);
+    assert_false(penalty_applies(&p, &a, 1001));
+    assert_int_equal(penalty_add(&p, &a, OFFENCE_FAILED, 1001), PENALTY_FIRST_MS);
+    /* One each 10 s never comes to it. */
+    for (uint64_t i = 0; i < 1000; i++)
+        assert_int_equal(penalty_add(&p, &a, OFFENCE_FAILED, 2000000 + i * PENALTY_POINT_MS), 0);
+    /* Nor does anything else that is far enough between. */
+    a = source(2);
+    for (uint64_t i = 0; i < 100; i++)
+        assert_int_equal(penalty_add(&p, &a, OFFENCE_TRIES, i * 4 * PENALTY_POINT_MS), 0);
+    a = source(3);
+    assert_int_equal(penalty_add(&p, &a, OFFENCE_TRIES, 0), 0);
+    assert_int_equal(penalty_add(&p, &a, OFFENCE_GRACE, 0), 0);
+    assert_int_equal(penalty_add(&p, &a, OFFENCE_PROTOCOL, 1), PENALTY_FIRST_MS);
+}
+
+static void test_grows_up_to_a_limit_and_is_forgiven(void **state)
+{
+    (void)state;
+    struct source_key a = source(1);
+    uint64_t now = 1000, length = PENALTY_FIRST_MS;
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(penalty_add(&p, &a, OFFENCE_CRASH, now), length);
+        now += length;
+        assert_false(penalty_applies(&p, &a, now));
+        length = length * 2 < PENALTY_LONGEST_MS ? length * 2 : PENALTY_LONGEST_MS;
     }
-    in.sin_addr.s_addr = htonl(0x0a000000);
-    assert_false(penalty_applies(&p, (struct sockaddr *)&in, PENALTIES_MAX));
-    in.sin_addr.s_addr = htonl(0x0a000001);
-    assert_true(penalty_applies(&p, (struct sockaddr *)&in, PENALTIES_MAX));
-    in.sin_addr.s_addr = htonl(0x0a000000 + PENALTIES_MAX);
-    assert_true(penalty_applies(&p, (struct sockaddr *)&in, PENALTIES_MAX));
+    now += 3 * PENALTY_FORGIVE_MS;
+    length = penalty_add(&p, &a, OFFENCE_CRASH, now);
+    assert_true(length < PENALTY_LONGEST_MS && length > PENALTY_FIRST_MS);
+    now += 100 * PENALTY_FORGIVE_MS;
+    assert_int_equal(penalty_add(&p, &a, OFFENCE_CRASH, now), PENALTY_FIRST_MS);
+}
+
+static void test_full_table_forgets_the_least_recent(void **state)
+{
+    (void)state;
+    struct source_key first = source(0), second = source(1);
+    for (uint32_t i = 0; i < PENALTIES_MAX; i++) {
+        struct source_key key = source(i);
+        assert_int_equal(penalty_add(&p, &key, OFFENCE_CRASH, 1000 + i), PENALTY_FIRST_MS);
+    }
+    /* The first one knocks again, so that the second is the one to be forgotten. */
+    assert_true(penalty_applies(&p, &first, 3000));
+    struct source_key other = source(PENALTIES_MAX);
+    penalty_add(&p, &other, OFFENCE_FAILED, 3001);
+    assert_true(penalty_applies(&p, &first, 3002));
+    assert_false(penalty_applies(&p, &second, 3002));
+    /* Who is served gives way before who is not. */
+    other = source(PENALTIES_MAX + 1);
+    penalty_add(&p, &other, OFFENCE_CRASH, 3003);
+    struct source_key third = source(2);
+    assert_true(penalty_applies(&p, &third, 3004));
+    assert_true(penalty_applies(&p, &other, 3004));
+}
+
+struct seen {
+    size_t n;
+    uint32_t points[4];
+    uint64_t left_ms[4];
+};
+
+static void see(void *arg, const struct source_key *key, uint32_t points, uint64_t left_ms)
+{
+    struct seen *seen = arg;
+    (void)key;
+    assert_true(seen->n < 4);
+    seen->points[seen->n] = points;
+    seen->left_ms[seen->n++] = left_ms;
+}
+
+static void test_list(void **state)
+{
+    (void)state;
+    struct source_key a = source(1), b = source(2), c = source(3);
+    struct seen seen = {0};
+    penalty_add(&p, &a, OFFENCE_CRASH, 1000);
+    penalty_add(&p, &b, OFFENCE_TRIES, 1000);
+    penalty_add(&p, &c, OFFENCE_FAILED, 1000);
+    penalty_list(&p, 1000 + PENALTY_POINT_MS - 1, see, &seen);
+    assert_int_equal(seen.n, 3);
+    assert_int_equal(seen.points[0], 0);
+    assert_int_equal(seen.left_ms[0], 1);
+    assert_int_equal(seen.points[1], 4);
+    assert_int_equal(seen.left_ms[1], 0);
+    assert_int_equal(seen.points[2], 1);
+    seen = (struct seen){0};
+    penalty_list(&p, 1000 + PENALTY_POINT_MS, see, &seen);
+    assert_int_equal(seen.n, 1);
+    assert_int_equal(seen.points[0], 3);
+    for (unsigned offence = 0; offence < OFFENCES; offence++)
+        assert_non_null(offence_name(offence));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_grows_and_ends),
-        cmocka_unit_test(test_sources),
-        cmocka_unit_test(test_full_table_forgets_the_first_to_end),
+        cmocka_unit_test_setup(test_a_crash_is_enough, reset),
+        cmocka_unit_test_setup(test_points_add_up_and_go_away, reset),
+        cmocka_unit_test_setup(test_grows_up_to_a_limit_and_is_forgiven, reset),
+        cmocka_unit_test_setup(test_full_table_forgets_the_least_recent, reset),
+        cmocka_unit_test_setup(test_list, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,71 @@
+#include "startup.h"
+#include "connection.h"
+#include "gate.h"
+
+enum { EVICT_MS = 2000 };
+
+void startup_end(struct connection *connection)
+{
+    struct server *server = connection->server;
+    if (!connection->starting_up)
+        return;
+    connection->starting_up = false;
+    server->n_unauthenticated--;
+    if (connection->from != NULL)
+        connection->from->n_startups--;
+    *(connection->older != NULL ? &connection->older->newer : &server->startups) =
+        connection->newer;
+    *(connection->newer != NULL ? &connection->newer->older : &server->last_startup) =
+        connection->older;
+}
+
+void startup_begin(struct connection *connection)
+{
+    struct server *server = connection->server;
+    connection->starting_up = true;
+    connection->older = server->last_startup;
+    *(connection->older != NULL ? &connection->older->newer : &server->startups) = connection;
+    server->last_startup = connection;
+    server->n_unauthenticated++;
+    if (connection->from != NULL)
+        connection->from->n_startups++;
+}
+
+void startup_offend(struct connection *connection, enum offence offence)
+{
+    if (!connection->judged || offence == OFFENCE_CRASH)
+        gate_offence(connection->server, (struct sockaddr *)&connection->peer, offence);
+    connection->judged = true;
+}
+
+void startup_judge(struct connection *connection)
+{
+    if (connection->authenticated)
+        return;
+    if (connection->timed_out)
+        startup_offend(connection, OFFENCE_GRACE);
+    else if (connection->failures >= connection->max_auth_tries)
+        startup_offend(connection, OFFENCE_TRIES);
+    else if (connection->failures > 0)
+        startup_offend(connection, OFFENCE_FAILED);
+}
+
+bool startup_evict(struct server *server, bool silent)
+{
+    struct connection *victim = NULL;
+    uint32_t most = 0;
+    for (struct connection *c = server->startups; c != NULL; c = c->newer) {
+        uint32_t n = c->from != NULL ? c->from->n_startups : 1;
+        if (loop_now_ms() - c->started_ms < EVICT_MS)
+            break;
+        if ((!silent || !c->user_known) && n > most) {
+            victim = c;
+            most = n;
+        }
+    }
+    if (victim == NULL)
+        return false;
+    connection_end(victim, silent ? "gives way to a newer one: max-startups is near"
+                                  : "gives way to a newer one: max-startups is reached");
+    return true;
+}
