@@ -130,6 +130,17 @@ static const struct arg_rule arg_rules[] = {
     /* AF_VSOCK, AF_ALG and others reach beyond a network namespace or deep into the kernel. */
     {SYS_socket, 0, ONLY_VALUES, 4, {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK}, .why = rare_family},
     {SYS_socketpair, 0, ONLY_VALUES, 1, {AF_UNIX}, .why = "pairs are of unix sockets"},
+    /* libc looks for nscd(8) in just this way before each name that it looks up. */
+    {SYS_socket,
+     1,
+     REFUSE_VALUES,
+     1,
+     {SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK},
+     .if_unix_leaks = true,
+     .when_arg = 0,
+     .n_when = 1,
+     .when = {AF_UNIX},
+     .quiet = EPERM},
     {SYS_socket, 0, REFUSE_VALUES, 1, {AF_UNIX}, .why = unix_leaks, .if_unix_leaks = true},
     /* Of a pair, datagram sockets may send elsewhere, and be connected anew; a raw one is another
      * word for such a one. */

@@ -541,6 +541,10 @@ static void test_unix_sockets(void **state)
         {SYS_socketpair, {AF_UNIX, SOCK_RAW}, true},
         {SYS_socketpair, {AF_UNIX, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC}, true},
     };
+    const struct seccomp_data nscd = {
+        .nr = SYS_socket,
+        .arch = seccomp_arch_native(),
+        .args = {AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK}};
     filter = calloc(PROFILE_ARGS_MAX, sizeof *filter);
     assert_non_null(filter);
     for (int refuses = 0; refuses < 2; refuses++) {
@@ -556,6 +560,11 @@ static void test_unix_sockets(void **state)
             assert_int_equal(profile_always_refused(&call, refuses) != NULL, want);
         }
     }
+    /* What every lookup of a name begins with is refused without a word. */
+    filter_len = (unsigned short)profile_args_emit(filter, SYS_socket, true);
+    assert_int_equal(run_filter(&nscd), SECCOMP_RET_ERRNO | EPERM);
+    filter_len = (unsigned short)profile_args_emit(filter, SYS_socket, false);
+    assert_int_equal(run_filter(&nscd), SECCOMP_RET_ALLOW);
     assert_false(profile_refuses_unix(&spec));
     spec.unix_apart = true;
     assert_int_equal(profile_refuses_unix(&spec), landlock_abi() < LANDLOCK_ABI_SCOPED);
