@@ -147,37 +147,44 @@ struct life {
     char trying[64];   /* what it was about when it ended */
 };
 
-/* For network = egress: a cgroup of our own, beside those of a server that runs. */
+/* For network = egress: a cgroup for each life, beside those of a server that runs. The directory
+ * above is opened while the host's files are in sight. */
 struct place {
-    int parent, cgroup;
+    int above, cgroup;
     char name[64];
 };
 
-static void place_leave(struct place *place)
+static void place_close(struct place *place)
 {
-    close_fd(&place->cgroup);
-    if (place->parent >= 0)
-        (void)cgroup_remove(place->parent, place->name, NULL);
-    close_fd(&place->parent);
+    close_fd(&place->above);
 }
 
-static int place_take(const struct policy *policy, const struct sandbox_spec *spec,
+static int place_open(const struct policy *policy, const struct sandbox_spec *spec,
                       struct place *place, struct err *err)
 {
     char mount[PATH_MAX];
     const char *path = policy->server.cgroup;
-    *place = (struct place){.parent = -1, .cgroup = -1};
+    *place = (struct place){.above = -1, .cgroup = -1};
     if (spec->network != NETWORK_EGRESS)
         return 0;
     (void)snprintf(place->name, sizeof place->name, "postern-self-test-%d", getpid());
     if (path == NULL || access(path, F_OK) < 0)
         path = host_cgroup_mount(mount, err) < 0 ? NULL : mount;
-    if (path == NULL || host_cgroup_open(path, &place->parent, err) < 0 ||
-        cgroup_make(place->parent, place->name, NULL, &place->cgroup, err) < 0) {
-        place_leave(place);
+    if (path == NULL || host_cgroup_open(path, &place->above, err) < 0)
         return err_wrap(err, "network = egress needs a cgroup");
-    }
     return 0;
+}
+
+static int place_take(struct place *place, struct err *err)
+{
+    return place->above < 0 ? 0 : cgroup_make(place->above, place->name, NULL, &place->cgroup, err);
+}
+
+static void place_leave(struct place *place)
+{
+    close_fd(&place->cgroup);
+    if (place->above >= 0)
+        (void)cgroup_remove(place->above, place->name, NULL);
 }
 
 static int start(const struct sandbox_template *tpl, const struct tenant *tenant, int probe,
@@ -293,23 +300,26 @@ static int add_killed(const struct life *life, struct self_test_rows *rows, stru
 }
 
 static int live_once(const struct sandbox_template *tpl, const struct tenant *tenant, int probe,
-                     int shared, int cgroup, char after[64], struct self_test_rows *rows,
+                     int shared, struct place *place, char after[64], struct self_test_rows *rows,
                      struct err *err)
 {
     struct life life = {.pidfd = -1, .report = -1, .output = -1};
     struct words words = {.n = 0};
     int rc = -1;
+    if (place_take(place, err) < 0)
+        return -1;
     describe(tpl->spec, after, &words);
     if (words.failed)
         err_set(err, E2BIG, "the words for the probe");
     else
-        rc = start(tpl, tenant, probe, shared, cgroup, words.argv, &life, err);
+        rc = start(tpl, tenant, probe, shared, place->cgroup, words.argv, &life, err);
     words_free(&words);
     if (rc == 0)
         rc = read_rows(&life, rows, err);
     if (rc == 0)
         read_reports(&life);
     life_end(&life);
+    place_leave(place);
     if (rc == 0)
         rc = judge_end(&life, err);
     after[0] = '\0';
@@ -321,7 +331,7 @@ static int live_once(const struct sandbox_template *tpl, const struct tenant *te
 }
 
 static int live(const struct sandbox_template *tpl, const struct tenant *tenant, int probe,
-                int cgroup, struct self_test_rows *rows, struct err *err)
+                struct place *place, struct self_test_rows *rows, struct err *err)
 {
     cleanup_fd int shared = -1;
     char after[64] = "";
@@ -329,7 +339,7 @@ static int live(const struct sandbox_template *tpl, const struct tenant *tenant,
         sandbox_share(tpl, tenant->uid, tenant->gid, &shared, err) < 0)
         return -1;
     for (int i = 0; i < KILLS_MAX; i++) {
-        if (live_once(tpl, tenant, probe, shared, cgroup, after, rows, err) < 0)
+        if (live_once(tpl, tenant, probe, shared, place, after, rows, err) < 0)
             return -1;
         if (after[0] == '\0')
             return 0;
@@ -346,17 +356,14 @@ int self_test_run(const struct policy *policy, const struct tenant *tenant, cons
     cleanup_fd int program = -1, home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
     *out = (struct self_test_rows){0};
     (void)signal(SIGCHLD, SIG_DFL);
-    struct place place;
-    if (load_probe(probe, &program, err) < 0 || place_take(policy, spec, &place, err) < 0)
+    __attribute__((cleanup(place_close))) struct place place = {.above = -1};
+    if (load_probe(probe, &program, err) < 0 || place_open(policy, spec, &place, err) < 0 ||
+        sandbox_prepare(spec, NULL, &tpl, err) < 0)
         return -1;
-    int rc = sandbox_prepare(spec, NULL, &tpl, err);
-    if (rc == 0) {
-        bait_put(&bait);
-        rc = live(&tpl, tenant, program, place.cgroup, out, err);
-        bait_take(&bait);
-        sandbox_template_free(&tpl);
-    }
-    place_leave(&place);
+    bait_put(&bait);
+    int rc = live(&tpl, tenant, program, &place, out, err);
+    bait_take(&bait);
+    sandbox_template_free(&tpl);
     /* Starting the sandbox has taken us into its mount namespace. */
     if (home < 0 || setns(home, CLONE_NEWNS) < 0)
         rc = err_set(err, errno, "the host's mount namespace");
