@@ -155,8 +155,10 @@ static void tell_end(const struct learn_end *end)
 static int conclude(const struct learn *learn, const struct learn_job *job, struct seen *seen,
                     const struct learn_end *end)
 {
-    static const char *const networks[] = {
-        [NETWORK_NONE] = "none", [NETWORK_LOOPBACK] = "loopback", [NETWORK_HOST] = "host"};
+    static const char *const networks[] = {[NETWORK_NONE] = "none",
+                                           [NETWORK_LOOPBACK] = "loopback",
+                                           [NETWORK_HOST] = "host",
+                                           [NETWORK_EGRESS] = "egress"};
     const struct lesson_source source = {.policy = learn->policy,
                                          .base = learn->extends,
                                          .ordinary = learn->ordinary,

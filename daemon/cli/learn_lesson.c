@@ -1,5 +1,6 @@
 #include "learn_lesson.h"
 #include "cleanup.h"
+#include "egress_rules.h"
 
 #include <string.h>
 #include <sys/syscall.h>
@@ -29,25 +30,32 @@ enum learn_contact lesson_contact(const struct seen *seen, const struct seen_pee
     return is_served(seen, peer) ? CONTACT_OWN : CONTACT_HOST;
 }
 
-/* Without an interface nobody can be reached, and without an address nothing be listened on. */
+/*
+ * Without an interface nobody can be reached, and without an address nothing be listened on. With
+ * rules others are reached, but nobody is let in, not even the command itself.
+ */
 static enum sandbox_network network_of(const struct seen *seen)
 {
-    enum sandbox_network network = NETWORK_NONE;
+    size_t n_others = 0, n_own = 0;
     for (size_t i = 0; i < seen->n_peers; i++) {
         switch (lesson_contact(seen, &seen->peers[i])) {
         case CONTACT_OUTSIDE:
         case CONTACT_HOST:
-            return NETWORK_HOST;
+            n_others++;
+            break;
         case CONTACT_OWN:
         case CONTACT_SERVED:
-            network = NETWORK_LOOPBACK;
+            n_own++;
             break;
         case CONTACT_UNUSED:
         case CONTACT_IN_VAIN:
             break;
         }
     }
-    return network;
+    if (n_others > 0)
+        return n_own > 0 || seen->peers_capped || n_others > EGRESS_RULES_MAX ? NETWORK_HOST
+                                                                              : NETWORK_EGRESS;
+    return n_own > 0 ? NETWORK_LOOPBACK : NETWORK_NONE;
 }
 
 /* What the kernel always refused for want of privileges the profile may refuse as well, if it isn't

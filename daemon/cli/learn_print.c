@@ -229,7 +229,25 @@ static void print_paths(const struct learn_report *r, FILE *to)
     print_refusals(r->lesson->seen, to);
 }
 
-static void print_contact(const struct seen *seen, const struct seen_peer *peer, FILE *to)
+enum { RULE_TEXT_MAX = PEER_TEXT_MAX + 8 };
+
+/* As a rule of its own; what a connection to no address means is what it has to name. */
+static const char *format_rule(const struct seen_peer *peer, char buf[RULE_TEXT_MAX])
+{
+    static const unsigned char none[sizeof peer->address];
+    struct seen_peer named = *peer;
+    char address[PEER_TEXT_MAX];
+    if (memcmp(peer->address, none, peer->v6 ? 16 : 4) == 0) {
+        named.address[0] = peer->v6 ? 0 : 127;
+        named.address[peer->v6 ? 15 : 3] = 1;
+    }
+    (void)snprintf(buf, RULE_TEXT_MAX, "%s:%s", peer->udp ? "udp" : "tcp",
+                   peer_format(&named, address));
+    return buf;
+}
+
+static void print_contact(const struct seen *seen, const struct seen_peer *peer, bool as_rule,
+                          FILE *to)
 {
     static const char *const why[] = {
         [CONTACT_OWN] = "its own",
@@ -239,10 +257,15 @@ static void print_contact(const struct seen *seen, const struct seen_peer *peer,
         [CONTACT_UNUSED] = "nothing was sent: how names are looked up",
         [CONTACT_IN_VAIN] = "each time in vain",
     };
-    char address[PEER_TEXT_MAX];
-    fprintf(to, "; connect = %-22s ; %s %" PRIu64 "x by %s, %s\n", peer_format(peer, address),
-            peer->udp ? "udp" : "tcp", peer->udp && peer->sent > 0 ? peer->sent : peer->count,
-            peer->who, why[lesson_contact(seen, peer)]);
+    enum learn_contact contact = lesson_contact(seen, peer);
+    uint64_t times = peer->udp && peer->sent > 0 ? peer->sent : peer->count;
+    char address[PEER_TEXT_MAX], rule[RULE_TEXT_MAX];
+    if (as_rule && (contact == CONTACT_OUTSIDE || contact == CONTACT_HOST))
+        fprintf(to, "connect = %-24s ; %" PRIu64 "x by %s, %s\n", format_rule(peer, rule), times,
+                peer->who, why[contact]);
+    else
+        fprintf(to, "; connect = %-22s ; %s %" PRIu64 "x by %s, %s\n", peer_format(peer, address),
+                peer->udp ? "udp" : "tcp", times, peer->who, why[contact]);
 }
 
 static void print_network(const struct learn_report *r, FILE *to)
@@ -250,12 +273,13 @@ static void print_network(const struct learn_report *r, FILE *to)
     static const char *const why[] = {
         [NETWORK_NONE] = "nobody was contacted",
         [NETWORK_LOOPBACK] = "it talked to itself alone, on the loopback",
-        [NETWORK_HOST] = "it contacted others",
+        [NETWORK_HOST] = "it contacted others, and was contacted",
+        [NETWORK_EGRESS] = "it contacted others",
     };
     const struct seen *seen = r->lesson->seen;
     fprintf(to, "network = %-22s ; %s\n", r->network_word, why[r->lesson->network]);
     for (size_t i = 0; i < seen->n_peers; i++)
-        print_contact(seen, &seen->peers[i], to);
+        print_contact(seen, &seen->peers[i], r->lesson->network == NETWORK_EGRESS, to);
     if (seen->peers_capped)
         fprintf(to, "; INCOMPLETE: more than %d addresses\n", SEEN_PEERS_MAX);
 }
