@@ -24,6 +24,7 @@ void harness_exit(int status)
 
 static const char *program_directory, *profile_directory, *scratch_directory;
 static int scratch_fd = -1, shared_workspace = -1;
+static int own_cgroup = -1;
 
 void harness_init(const char *program_dir, const char *seccomp_dir, const char *scratch)
 {
@@ -116,6 +117,11 @@ struct sandbox_template harness_prepare(const struct sandbox_spec *spec)
     return tpl;
 }
 
+void harness_cgroup(int cgroup)
+{
+    own_cgroup = cgroup;
+}
+
 bool harness_try(const struct sandbox_template *tpl, const char *const *argv, struct run *run,
                  struct err *err)
 {
@@ -135,6 +141,8 @@ bool harness_try(const struct sandbox_template *tpl, const char *const *argv, st
         .stdio = {in[0], out[1], out[1]},
         .report_fd = report[1],
         .shared = shared_workspace,
+        .has_cgroup = own_cgroup >= 0,
+        .cgroup = own_cgroup,
     };
     *run = (struct run){.report = report[0], .input = in[1], .output = out[0]};
     bool started = sandbox_spawn(tpl, &job, &run->worker, &run->pidfd, NULL, err) == 0;

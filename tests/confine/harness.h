@@ -69,6 +69,9 @@ struct run harness_shell(const struct sandbox_template *tpl, const char *line);
 /* What harness_start() gives to workspaces of a connection from now on; as a job's `shared`. */
 void harness_share(int shared);
 
+/* Where it starts them from now on, in a cgroup of its own; -1: in none. */
+void harness_cgroup(int cgroup);
+
 /* As harness_start(), but a sandbox that can't be started gives false and err. */
 bool harness_try(const struct sandbox_template *tpl, const char *const *argv, struct run *run,
                  struct err *err);

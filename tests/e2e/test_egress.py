@@ -13,7 +13,7 @@ import tempfile
 import unittest
 
 import egress_peer
-from harness import EXEC_ID, PATIENCE, POSTERND, main, run, wait_until
+from harness import BUILD, EXEC_ID, PATIENCE, POSTERN, POSTERND, main, run, wait_until
 from test_cgroup import WRITABLE, CgroupTest
 
 NEAR, FAR = "192.0.2.1", "192.0.2.2"
@@ -68,6 +68,7 @@ sandbox = egress
 shell   = /bin/bash
 explain = none
 """
+PROBE = os.path.join(BUILD, "tests/confine/inside/postern-probe")
 NETWORK_LINE = 4  # of sandbox "egress"
 
 # Sent before each program that runs in a sandbox.
@@ -607,8 +608,35 @@ print(s.recv(100))
         self.assertOnlyDaemon()
 
 
+@unittest.skipUnless(WRITABLE and os.path.exists(PROBE), "no cgroup v2, or no postern-probe, here")
+class SelfTest(EgressTest):
+    """postern self-test, in a cgroup of its own; also where a rule kills what runs there."""
+    policy = POLICY + """
+[seccomp "kills"]
+extends = default
+kill    = bpf swapon
+[sandbox "kills"]
+extends = egress
+seccomp = kills
+[tenant "kills"]
+keys    = keys/alice
+sandbox = kills
+shell   = /bin/bash
+"""
+
+    def test_self_test(self):
+        for tenant in ("acme", "kills"):
+            got = run([POSTERN, "self-test", "-f", self.server.config, "--probe", PROBE,
+                       "--tenant", tenant, "--json"], check=False)
+            self.assertEqual((got.code, got.err), (0, b""), got)
+            found = json.loads(got.out)
+            opened = [p["name"] for p in found["properties"] if p["result"] == "policy"]
+            self.assertEqual(opened, ["interfaces"], tenant)
+        self.assertOnlyDaemon()
+
+
 @unittest.skipUnless(WRITABLE, "no cgroup v2 that could be written here")
-class Places(EgressTest):
+class Required(EgressTest):
     """Where it can't be kept, the policy is refused."""
     def test_without_a_cgroup(self):
         """Not even best-effort makes do without."""
