@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/shm.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -187,14 +188,22 @@ static void place_leave(struct place *place)
         (void)cgroup_remove(place->above, place->name, NULL);
 }
 
-static int start(const struct sandbox_template *tpl, const struct tenant *tenant, int probe,
-                 int shared, int cgroup, const char *const *argv, struct life *life,
-                 struct err *err)
+/* What all lives of the program have in common. */
+struct run {
+    const struct sandbox_template *tpl;
+    const struct tenant *tenant;
+    struct place *place; /* of the life that is lived */
+    int probe, shared;
+    int told; /* readable when we are to end */
+};
+
+static int start(const struct run *run, const char *const *argv, struct life *life, struct err *err)
 {
+    const struct tenant *tenant = run->tenant;
     char home[64], user[160], logname[160];
     const char *const envp[] = {"PATH=/usr/local/bin:/usr/bin:/bin", home, user, logname, NULL};
     int out[2], report[2];
-    (void)snprintf(home, sizeof home, "HOME=%s", SPEC_HOME(tpl->spec));
+    (void)snprintf(home, sizeof home, "HOME=%s", SPEC_HOME(run->tpl->spec));
     (void)snprintf(user, sizeof user, "USER=%.128s", tenant->name);
     (void)snprintf(logname, sizeof logname, "LOGNAME=%.128s", tenant->name);
     if (pipe2(out, O_CLOEXEC) < 0)
@@ -212,14 +221,14 @@ static int start(const struct sandbox_template *tpl, const struct tenant *tenant
         .uid = tenant->uid,
         .gid = tenant->gid,
         .project = tenant->project,
-        .stdio = {probe, theirs, theirs},
+        .stdio = {run->probe, theirs, theirs},
         .report_fd = told,
-        .shared = shared,
-        .has_cgroup = cgroup >= 0,
-        .cgroup = cgroup,
+        .shared = run->shared,
+        .has_cgroup = run->place->cgroup >= 0,
+        .cgroup = run->place->cgroup,
         .tasks_total = tenant->total.tasks == SPEC_INFINITY ? 0 : tenant->total.tasks,
     };
-    return sandbox_spawn(tpl, &job, &life->worker, &life->pidfd, NULL, err);
+    return sandbox_spawn(run->tpl, &job, &life->worker, &life->pidfd, NULL, err);
 }
 
 /* Until the last report: who hangs up before ends the sandbox. */
@@ -239,7 +248,7 @@ static void read_reports(struct life *life)
 }
 
 /* Lines until the end of the output. Whoever waits longer than any test takes is ended. */
-static int read_rows(struct life *life, struct self_test_rows *rows, struct err *err)
+static int read_rows(struct life *life, int told, struct self_test_rows *rows, struct err *err)
 {
     cleanup_fd int fd = steal_fd(&life->output);
     cleanup_free char *text = calloc(1, OUTPUT_MAX + 1);
@@ -247,10 +256,12 @@ static int read_rows(struct life *life, struct self_test_rows *rows, struct err 
     if (text == NULL)
         return err_set(err, ENOMEM, "output");
     for (;;) {
-        struct pollfd wait = {.fd = fd, .events = POLLIN};
-        int ready = poll(&wait, 1, LIFE_MS);
+        struct pollfd wait[] = {{.fd = fd, .events = POLLIN}, {.fd = told, .events = POLLIN}};
+        int ready = poll(wait, array_len(wait), LIFE_MS);
         if (ready < 0 && errno == EINTR)
             continue;
+        if (ready > 0 && wait[1].revents != 0)
+            return err_set(err, EINTR, "told to end");
         ssize_t n = ready > 0 && used < OUTPUT_MAX ? read(fd, text + used, OUTPUT_MAX - used) : -1;
         if (n == 0)
             break;
@@ -299,27 +310,26 @@ static int add_killed(const struct life *life, struct self_test_rows *rows, stru
     return 0;
 }
 
-static int live_once(const struct sandbox_template *tpl, const struct tenant *tenant, int probe,
-                     int shared, struct place *place, char after[64], struct self_test_rows *rows,
+static int live_once(const struct run *run, char after[64], struct self_test_rows *rows,
                      struct err *err)
 {
     struct life life = {.pidfd = -1, .report = -1, .output = -1};
     struct words words = {.n = 0};
     int rc = -1;
-    if (place_take(place, err) < 0)
+    if (place_take(run->place, err) < 0)
         return -1;
-    describe(tpl->spec, after, &words);
+    describe(run->tpl->spec, after, &words);
     if (words.failed)
         err_set(err, E2BIG, "the words for the probe");
     else
-        rc = start(tpl, tenant, probe, shared, place->cgroup, words.argv, &life, err);
+        rc = start(run, words.argv, &life, err);
     words_free(&words);
     if (rc == 0)
-        rc = read_rows(&life, rows, err);
+        rc = read_rows(&life, run->told, rows, err);
     if (rc == 0)
         read_reports(&life);
     life_end(&life);
-    place_leave(place);
+    place_leave(run->place);
     if (rc == 0)
         rc = judge_end(&life, err);
     after[0] = '\0';
@@ -330,16 +340,17 @@ static int live_once(const struct sandbox_template *tpl, const struct tenant *te
     return rc;
 }
 
-static int live(const struct sandbox_template *tpl, const struct tenant *tenant, int probe,
-                struct place *place, struct self_test_rows *rows, struct err *err)
+static int live(struct run *run, struct self_test_rows *rows, struct err *err)
 {
+    const struct tenant *tenant = run->tenant;
     cleanup_fd int shared = -1;
     char after[64] = "";
-    if (tpl->spec->workspace == WORKSPACE_CONNECTION &&
-        sandbox_share(tpl, tenant->uid, tenant->gid, &shared, err) < 0)
+    if (run->tpl->spec->workspace == WORKSPACE_CONNECTION &&
+        sandbox_share(run->tpl, tenant->uid, tenant->gid, &shared, err) < 0)
         return -1;
+    run->shared = shared;
     for (int i = 0; i < KILLS_MAX; i++) {
-        if (live_once(tpl, tenant, probe, shared, place, after, rows, err) < 0)
+        if (live_once(run, after, rows, err) < 0)
             return -1;
         if (after[0] == '\0')
             return 0;
@@ -347,27 +358,55 @@ static int live(const struct sandbox_template *tpl, const struct tenant *tenant,
     return err_set(err, 0, "the program in the sandbox was killed again and again");
 }
 
-int self_test_run(const struct policy *policy, const struct tenant *tenant, const char *probe,
-                  struct self_test_rows *out, struct err *err)
+/* Held back until what we have put on the host is gone; then they end us as they would anybody. */
+static int hold_signals(sigset_t *before)
+{
+    static const int stops[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    struct sigaction action;
+    sigset_t held;
+    sigemptyset(&held);
+    /* What is ignored, as by nohup(1), would be pending all the same. */
+    for (size_t i = 0; i < array_len(stops); i++)
+        if (sigaction(stops[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            sigaddset(&held, stops[i]);
+    (void)sigprocmask(SIG_BLOCK, &held, before);
+    return signalfd(-1, &held, SFD_CLOEXEC);
+}
+
+static int run_held(const struct policy *policy, const struct tenant *tenant, const char *probe,
+                    int told, struct self_test_rows *out, struct err *err)
 {
     const struct sandbox_spec *spec = &policy->sandboxes[tenant->sandbox];
     struct sandbox_template tpl;
     struct bait bait;
     cleanup_fd int program = -1, home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-    *out = (struct self_test_rows){0};
     (void)signal(SIGCHLD, SIG_DFL);
     __attribute__((cleanup(place_close))) struct place place = {.above = -1};
     if (load_probe(probe, &program, err) < 0 || place_open(policy, spec, &place, err) < 0 ||
         sandbox_prepare(spec, NULL, &tpl, err) < 0)
         return -1;
+    struct run run = {
+        .tpl = &tpl, .tenant = tenant, .probe = program, .place = &place, .told = told};
     bait_put(&bait);
-    int rc = live(&tpl, tenant, program, &place, out, err);
+    int rc = live(&run, out, err);
     bait_take(&bait);
     sandbox_template_free(&tpl);
     /* Starting the sandbox has taken us into its mount namespace. */
     if (home < 0 || setns(home, CLONE_NEWNS) < 0)
         rc = err_set(err, errno, "the host's mount namespace");
+    return rc;
+}
+
+int self_test_run(const struct policy *policy, const struct tenant *tenant, const char *probe,
+                  struct self_test_rows *out, struct err *err)
+{
+    sigset_t before;
+    cleanup_fd int told = hold_signals(&before);
+    *out = (struct self_test_rows){0};
+    int rc = told < 0 ? err_set(err, errno, "signalfd")
+                      : run_held(policy, tenant, probe, told, out, err);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
     for (size_t i = 0; rc == 0 && i < out->n; i++)
-        self_test_judge(policy, spec, &out->items[i]);
+        self_test_judge(policy, &policy->sandboxes[tenant->sandbox], &out->items[i]);
     return rc;
 }

@@ -2,10 +2,11 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 
-from harness import BUILD, POSTERN, PosternTest, main, mounts, run
+from harness import BUILD, PATIENCE, POSTERN, PosternTest, main, mounts, run
 
 PROBE = os.path.join(BUILD, "tests/confine/inside/postern-probe")
 
@@ -36,6 +37,12 @@ sandbox   = wide
 [tenant "kept"]
 sandbox   = kept
 """
+
+
+def has_bait(pid):
+    with open("/proc/sysvipc/shm", encoding="ascii") as f:
+        lines = [line.split() for line in f]
+    return any(line[0] == str(0x706f7374) and line[4] == str(pid) for line in lines)
 
 
 class SelfTest(PosternTest):
@@ -153,6 +160,26 @@ class SelfTest(PosternTest):
                              stdin=subprocess.DEVNULL, timeout=60, check=False)
         self.assertEqual((got.returncode, got.stdout), (77, b""))
         self.assertIn(b"needs root", got.stderr)
+
+    def told_to_end(self, signo, **more):
+        """While what it has put on the host is there; None: it was too quick for us."""
+        process = subprocess.Popen([POSTERN, "self-test", "-f", self.server.config, "--probe", PROBE,
+                                    "--tenant", "tight"], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, **more)
+        while not has_bait(process.pid) and process.poll() is None:
+            pass
+        process.send_signal(signo)
+        code = process.wait(60 * PATIENCE)
+        self.assertFalse(has_bait(process.pid))
+        return None if code == 0 else code
+
+    def test_told_to_end(self):
+        for signo in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            codes = (self.told_to_end(signo) for _ in range(50))
+            self.assertEqual(next(code for code in codes if code is not None), -signo)
+        ignored = self.told_to_end(signal.SIGHUP,
+                                   preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        self.assertIsNone(ignored)
 
     def test_the_installed_program(self):
         """It is looked for beside the program of the sessions."""
