@@ -258,7 +258,7 @@ class Memory(ManyTest):
 
     def test_a_command_that_reads_nothing(self):
         cost = self.go(self.measure(self.takes_nothing, "a command that reads nothing"), 120)
-        self.assertLess(cost, (4 if SANITIZED else 1) * 2.6 * 1024)
+        self.assertLess(cost, (10 if SANITIZED else 1) * 2.6 * 1024)  # it keeps what was freed
 
 
 if __name__ == "__main__":
