@@ -31,8 +31,9 @@ enum arg_test {
 
 enum { ARG_VALUES_MAX = 7, WHEN_MAX = 2 };
 
-/* From linux/prctl.h of newer kernels, and from linux/in.h, which doesn't go with netinet/in.h. */
-enum { POSTERN_PR_SET_MEMORY_MERGE = 67, POSTERN_IPPROTO_MPTCP = 262 };
+/* From linux/prctl.h and linux/fcntl.h of newer kernels, and from linux/in.h, which doesn't go with
+ * netinet/in.h. */
+enum { POSTERN_PR_SET_MEMORY_MERGE = 67, POSTERN_IPPROTO_MPTCP = 262, POSTERN_F_SETDELEG = 1040 };
 
 /* A socket's type without its flags: SOCK_TYPE_MASK of linux/net.h, which isn't for programs. */
 enum { TYPE_MASK = 0xf };
@@ -87,12 +88,13 @@ static const struct arg_rule arg_rules[] = {
      2,
      {FS_IOC_SET_ENCRYPTION_POLICY, FS_IOC_ADD_ENCRYPTION_KEY},
      .why = "keys are kept in the host's kernel"},
-    /* A lease on a kept file keeps whoever opens it on the host waiting, for 45 seconds. */
+    /* A lease on a kept file, or a delegation of it or of a directory (newer kernels), keeps
+     * whoever opens it on the host waiting, for 45 seconds. */
     {SYS_fcntl,
      1,
      REFUSE_VALUES,
-     1,
-     {F_SETLEASE},
+     2,
+     {F_SETLEASE, POSTERN_F_SETDELEG},
      .why = "whoever else opens the file would have to wait"},
 
     /* PER_LINUX, PER_LINUX32, both with UNAME26, and the query. What weakens the layout of memory

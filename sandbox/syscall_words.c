@@ -79,7 +79,7 @@ static const struct word families[] = {
 static const struct word fcntls[] = {
     W(F_DUPFD), W(F_GETFD), W(F_SETFD), W(F_GETFL), W(F_SETFL), W(F_GETLK), W(F_SETLK), W(F_SETLKW),
     W(F_SETOWN), W(F_SETSIG), W(F_SETLEASE), W(F_GETLEASE), W(F_NOTIFY), W(F_SETPIPE_SZ),
-    W(F_ADD_SEALS),
+    W(F_ADD_SEALS), {1040, "F_SETDELEG"},
 };
 
 static const struct word ioctls[] = {

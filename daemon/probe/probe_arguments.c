@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 enum { FAMILIES = 64, NETLINK_PROTOCOLS = 32, PROTOCOLS = 300, MPTCP = 262, SET_MEMORY_MERGE = 67 };
+enum { SET_DELEGATION = 1040 }; /* F_SETDELEG of newer kernels */
 
 static const uint64_t above[] = {0, 1ULL << 32, 0xffffffffULL << 32};
 
@@ -172,6 +173,7 @@ static const struct property properties[] = {
     SAYS("ioctl-encryption", "no policies of encryption", ioctl, 1, FS_IOC_SET_ENCRYPTION_POLICY),
     SAYS("ioctl-key", "no keys for file systems", ioctl, 1, FS_IOC_ADD_ENCRYPTION_KEY),
     SAYS("file-lease", "no leases that others would wait for", fcntl, 1, F_SETLEASE),
+    SAYS("file-delegation", "nor delegations", fcntl, 1, SET_DELEGATION),
     SAYS("prctl-mm", "no process shows what it isn't", prctl, 0, PR_SET_MM),
     SAYS("prctl-dispatch", "no calls are caught before the filter", prctl, 0,
          PR_SET_SYSCALL_USER_DISPATCH),

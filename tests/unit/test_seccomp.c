@@ -312,12 +312,19 @@ static void test_more_arguments(void **state)
         unsigned arg;
         uint32_t refused, allowed;
     } cases[] = {
-        {SYS_ioctl, 1, 0x5423, 0x5424}, {SYS_fcntl, 1, 1024, 1025},
-        {SYS_prctl, 0, 35, 36},         {SYS_prctl, 0, 59, 15},
-        {SYS_prctl, 0, 62, 1},          {SYS_prctl, 0, 67, 38},
-        {SYS_madvise, 2, 12, 13},       {SYS_seccomp, 1, 8, 1},
-        {SYS_mmap, 3, 0x40022, 0x22},   {SYS_memfd_create, 1, 4, 3},
-        {SYS_shmget, 2, 04000, 01777},  {SYS_ioctl, 1, 0x800c6613, 0x80086601},
+        {SYS_ioctl, 1, 0x5423, 0x5424},
+        {SYS_fcntl, 1, 1024, 1025},
+        {SYS_fcntl, 1, 1040, 1039},
+        {SYS_prctl, 0, 35, 36},
+        {SYS_prctl, 0, 59, 15},
+        {SYS_prctl, 0, 62, 1},
+        {SYS_prctl, 0, 67, 38},
+        {SYS_madvise, 2, 12, 13},
+        {SYS_seccomp, 1, 8, 1},
+        {SYS_mmap, 3, 0x40022, 0x22},
+        {SYS_memfd_create, 1, 4, 3},
+        {SYS_shmget, 2, 04000, 01777},
+        {SYS_ioctl, 1, 0x800c6613, 0x80086601},
     };
     for (size_t i = 0; i < array_len(cases); i++) {
         bool added = false;
