@@ -272,11 +272,20 @@ static bool is_orderly(const char *reason)
                0;
 }
 
+/* libssh forgets what was wrong with the first line once it has closed the socket for it. */
+static bool began_otherwise(const struct session *session)
+{
+    const char *banner = ssh_get_clientbanner(session->ssh);
+    return banner != NULL && strncmp(banner, "SSH-", strlen("SSH-")) != 0;
+}
+
 static void leave_lost(struct session *session) __attribute__((noreturn));
 
 static void leave_lost(struct session *session)
 {
     const char *reason = ssh_get_error(session->ssh);
+    if (began_otherwise(session))
+        reason = "its first line is no SSH version";
     if (is_orderly(reason)) {
         TELL(LOG_LEVEL_DEBUG, "client gone: %s", reason);
         leave(session, EXIT_SUCCESS);
