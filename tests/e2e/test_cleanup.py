@@ -22,7 +22,7 @@ STUBBORN = ("trap '' HUP TERM INT; (setsid sleep 300 & setsid sh -c \"trap '' HU
 
 
 class CleanupTest(PosternTest):
-    server_args = {"policy": POLICY}
+    server_args = {"policy": POLICY, "server": "source-exempt = 127.0.0.1\n"}
 
     def setUp(self):
         self.entries, self.mounts = watched_entries(), mounts()

@@ -33,6 +33,7 @@ session-path    = {HOSTILE}
 max-channels    = {MAX_CHANNELS}
 max-auth-tries  = {MAX_AUTH_TRIES}
 max-connections = {MAX_CONNECTIONS}
+source-exempt   = 127.0.0.1
 """
 POLICY = """
 [sandbox "plain"]
