@@ -44,6 +44,7 @@ struct address_list {
 struct listen_addr {
     char *host;
     uint16_t port;
+    bool proxy; /* connections begin with a PROXY header */
     struct origin origin;
 };
 
@@ -55,7 +56,6 @@ enum limits_mode {
     LIMITS_BEST_EFFORT /* what rlimits can do instead, and a warning */
 };
 
-/* [server] */
 /* What SSH lets the two sides agree on. */
 enum algorithm_kind {
     ALGORITHM_KEX,
@@ -66,9 +66,12 @@ enum algorithm_kind {
     ALGORITHM_KINDS
 };
 
+/* [server] */
 struct server_config {
     struct listen_addr *listen; /* default: 0.0.0.0:2222 and [::]:2222 */
     size_t n_listen;
+    struct address_list proxy_from; /* whose PROXY headers are believed */
+    bool proxies_unclear; /* `listen` or `proxy-from` was refused: seen while it is judged alone */
     struct address_list source_exempt; /* default 127.0.0.0/8 and ::1 */
     uint32_t source_ipv4, source_ipv6; /* bits of addresses that tell sources apart: 32, 64 */
     struct str_list host_keys;      /* paths; default: /etc/postern/host_{ed25519,ecdsa,rsa}_key */

@@ -11,7 +11,7 @@
 
 enum { LISTEN_MAX = 64 };
 
-static int set_listen(struct loader *l, void *target, const struct origin *at, const char *value,
+static int add_listen(struct loader *l, void *target, const struct origin *at, const char *value,
                       struct err *err)
 {
     struct server_config *s = target;
@@ -19,7 +19,15 @@ static int set_listen(struct loader *l, void *target, const struct origin *at, c
         return err_set(err, 0, "'listen' needs a value");
     char host[64];
     struct listen_addr addr = {.origin = *at};
-    if (value_listen(value, host, sizeof host, &addr.port, err) < 0)
+    char text[96];
+    size_t len = strcspn(value, " \t");
+    const char *word = value + len + strspn(value + len, " \t");
+    addr.proxy = strcmp(word, "proxy") == 0;
+    if (len >= sizeof text || (word[0] != '\0' && !addr.proxy))
+        return err_set(err, 0, "'listen' is ADDRESS:PORT, with 'proxy' behind it or nothing");
+    memcpy(text, value, len);
+    text[len] = '\0';
+    if (value_listen(text, host, sizeof host, &addr.port, err) < 0)
         return -1;
     if (s->n_listen == LISTEN_MAX)
         return err_set(err, 0, "more than %d addresses", LISTEN_MAX);
@@ -33,6 +41,15 @@ static int set_listen(struct loader *l, void *target, const struct origin *at, c
         pool_push(l->pool, (void *)&s->listen, &s->n_listen, &addr, sizeof addr) < 0)
         return err_no_memory(err);
     return 0;
+}
+
+static int set_listen(struct loader *l, void *target, const struct origin *at, const char *value,
+                      struct err *err)
+{
+    int rc = add_listen(l, target, at, value, err);
+    if (rc < 0)
+        ((struct server_config *)target)->proxies_unclear = true;
+    return rc;
 }
 
 static int set_host_key(struct loader *l, void *target, const struct origin *at, const char *value,
@@ -239,6 +256,19 @@ static int set_source_exempt(struct loader *l, void *target, const struct origin
     return 0;
 }
 
+static int set_proxy_from(struct loader *l, void *target, const struct origin *at,
+                          const char *value, struct err *err)
+{
+    struct server_config *s = target;
+    s->proxies_unclear = true;
+    if (address_list_add(l->pool, &s->proxy_from, value, at, err) < 0)
+        return -1;
+    if (s->proxy_from.n == 0 || address_list_problem(&s->proxy_from) != NULL)
+        return err_set(err, 0, "it names nobody: write the addresses of the balancers");
+    s->proxies_unclear = false;
+    return 0;
+}
+
 static int set_algorithms(struct loader *l, struct server_config *s, enum algorithm_kind kind,
                           const char *value, struct err *err)
 {
@@ -297,6 +327,7 @@ static int set_banner(struct loader *l, void *target, const struct origin *at, c
 
 static const struct schema_key server_keys[] = {
     {KEY("listen", KEY_LIST, FALLBACK_LISTEN), .set = set_listen},
+    {KEY("proxy-from", KEY_SINGLE, NULL), .set = set_proxy_from},
     {KEY("host-key", KEY_LIST, FALLBACK_HOST_KEYS), .set = set_host_key},
     {KEY("revoked-keys", KEY_LIST, NULL), .set = set_revoked_keys},
     {KEY("user", KEY_SINGLE, "_postern"), .set = set_user},
@@ -349,6 +380,25 @@ const struct schema server_schema = {.type = "server",
                                      .keys = server_keys,
                                      .n_keys = array_len(server_keys)};
 
+/* A header that anybody may send tells nothing. */
+static void check_proxies(struct loader *l, const struct server_config *s)
+{
+    struct err err = {0};
+    const struct listen_addr *proxy = NULL;
+    if (s->proxies_unclear)
+        return;
+    for (size_t i = 0; i < s->n_listen && proxy == NULL; i++)
+        if (s->listen[i].proxy)
+            proxy = &s->listen[i];
+    if (proxy != NULL && s->proxy_from.n == 0) {
+        err_set(&err, 0, "'listen' with 'proxy' needs 'proxy-from': whose word counts");
+        loader_complain(l, &proxy->origin, "name the balancers, e.g. proxy-from = 10.0.0.5", &err);
+    } else if (proxy == NULL && s->proxy_from.n > 0) {
+        err_set(&err, 0, "'proxy-from' is of no use: no 'listen' has 'proxy' behind it");
+        loader_complain(l, &s->proxy_from.rules[0].origin, NULL, &err);
+    }
+}
+
 int server_build(struct loader *l)
 {
     struct server_config *s = &l->policy->server;
@@ -361,6 +411,7 @@ int server_build(struct loader *l)
     s->origin = section != NULL ? section->origin : (struct origin){l->config_path, 0};
     if (section != NULL)
         schema_apply(l, &server_schema, section, s, places);
+    check_proxies(l, s);
     s->host_keys_defaulted = s->host_keys.n == 0;
     if (s->host_keys_defaulted && schema_apply_list_fallback(l, &server_schema, "host-key", s) < 0)
         return -1;

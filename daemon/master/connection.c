@@ -194,11 +194,21 @@ static int open_link(struct connection *connection, int socket_fd, struct err *e
     return loop_arm(server->loop, &connection->timer, config->login_grace_ms, on_login_timeout);
 }
 
-void connection_start(struct server *server, int socket_fd, const struct sockaddr *peer)
+static void name_local(struct connection *connection, int socket_fd, const struct sockaddr *told)
+{
+    struct sockaddr_storage local = {0};
+    socklen_t len = sizeof local;
+    if (told == NULL && getsockname(socket_fd, (struct sockaddr *)&local, &len) == 0)
+        told = (struct sockaddr *)&local;
+    if (told != NULL)
+        name_address(told, sizeof local, connection->local_host, sizeof connection->local_host,
+                     &connection->local_port);
+}
+
+void connection_start(struct server *server, int socket_fd, const struct client *client)
 {
     cleanup_fd int owned_fd = socket_fd;
-    struct sockaddr_storage local = {0};
-    socklen_t local_len = sizeof local;
+    const struct sockaddr *peer = client->peer;
     struct connection *connection = calloc(1, sizeof *connection);
     if (connection == NULL || server->zygote == NULL) {
         free(connection);
@@ -214,6 +224,7 @@ void connection_start(struct server *server, int socket_fd, const struct sockadd
         .share = {.fd = -1},
         .signer = signer_ref(zygote_signer(server->zygote)),
         .started_ms = loop_now_ms(),
+        .judged = client->is_balancer,
     };
     memcpy(&connection->peer, peer,
            peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
@@ -221,9 +232,7 @@ void connection_start(struct server *server, int socket_fd, const struct sockadd
                    connection->number);
     name_address(peer, sizeof(struct sockaddr_storage), connection->peer_host,
                  sizeof connection->peer_host, &connection->peer_port);
-    if (getsockname(owned_fd, (struct sockaddr *)&local, &local_len) == 0)
-        name_address((struct sockaddr *)&local, local_len, connection->local_host,
-                     sizeof connection->local_host, &connection->local_port);
+    name_local(connection, owned_fd, client->local);
     if (connection->next != NULL)
         connection->next->prev = connection;
     server->connections = connection;

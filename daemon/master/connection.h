@@ -5,6 +5,7 @@
 #define POSTERN_DAEMON_MASTER_CONNECTION_H
 
 #include "decide.h"
+#include "gate.h"
 #include "rate.h"
 #include "room.h"
 #include "server.h"
@@ -42,7 +43,7 @@ struct connection {
     bool authenticated;
     bool starting_up;        /* it counts against max-startups */
     bool timed_out;          /* it did not log in within login-grace */
-    bool judged;             /* for how it went: once */
+    bool judged;             /* for how it went: once; a balancer is not */
     bool closing;            /* its link is to be closed when the loop next sees it */
     bool died;               /* the zygote has said so */
     enum auth_method method; /* how it was authenticated */
@@ -70,7 +71,7 @@ struct connection {
 };
 
 /* Takes an accepted socket (owned in any case) and has a session forked for it. */
-void connection_start(struct server *server, int socket_fd, const struct sockaddr *peer);
+void connection_start(struct server *server, int socket_fd, const struct client *client);
 
 /*
  * Ends it: the session is killed and the log says `why`. The connection, and its execs' tie to it,

@@ -97,15 +97,15 @@ static const struct refusal *source_refusal(struct server *server, const struct 
     return source->n_connections >= config->max_connections_source ? &connections : NULL;
 }
 
-static const struct refusal *judge(struct server *server, const struct sockaddr *peer)
+static const struct refusal *judge(struct server *server, const struct client *client)
 {
     static const struct refusal full = {"max-connections is reached", "the server is full"};
-    bool exempt = gate_is_exempt(server, peer);
+    bool exempt = client->is_balancer || gate_is_exempt(server, client->peer);
     const struct refusal *refusal = NULL;
     if (server->n_connections >= config_of(server)->max_connections)
         return &full;
     if (!exempt)
-        refusal = source_refusal(server, peer);
+        refusal = source_refusal(server, client->peer);
     return refusal != NULL ? refusal : startup_refusal(server, exempt);
 }
 
@@ -138,13 +138,19 @@ void gate_log_refusal(struct server *server, const struct sockaddr *peer, const 
     server->n_refusals = 0;
 }
 
-bool gate_admits(struct server *server, int socket_fd, const struct sockaddr *peer)
+void gate_refuse(struct server *server, int socket_fd, const struct sockaddr *peer, const char *log,
+                 const char *why)
 {
-    const struct refusal *refusal = judge(server, peer);
+    gate_log_refusal(server, peer, log);
+    tell_client(socket_fd, why);
+}
+
+bool gate_admits(struct server *server, int socket_fd, const struct client *client)
+{
+    const struct refusal *refusal = judge(server, client);
     if (refusal == NULL)
         return true;
-    gate_log_refusal(server, peer, refusal->log);
-    tell_client(socket_fd, refusal->client);
+    gate_refuse(server, socket_fd, client->peer, refusal->log, refusal->client);
     return false;
 }
 

@@ -9,9 +9,21 @@
 
 #include <sys/socket.h>
 
-/* Judges a connection from `peer`. If it isn't to be served, tells client and log, and returns
- * false; the caller closes the socket. It may end another one that did not log in, to make room. */
-bool gate_admits(struct server *server, int socket_fd, const struct sockaddr *peer);
+/* Who is at the other end. */
+struct client {
+    const struct sockaddr *peer;
+    const struct sockaddr *local; /* what it has connected to; NULL: what the socket says */
+    bool is_balancer;             /* speaks for itself, so that nothing is held against it */
+};
+
+/* Judges a connection. If it isn't to be served, tells client and log, and returns false; the
+ * caller closes the socket. It may end another one that did not log in, to make room. */
+bool gate_admits(struct server *server, int socket_fd, const struct client *client);
+
+/* Refuses one: `log` and `why` are the reason for the log and for the client; the caller closes the
+ * socket. */
+void gate_refuse(struct server *server, int socket_fd, const struct sockaddr *peer, const char *log,
+                 const char *why);
 
 /* Says on the log that a connection was refused, unless much is said already: a flood of
  * connections must not become a flood of lines. */

@@ -4,6 +4,7 @@
 #include "gate.h"
 #include "generation.h"
 #include "log.h"
+#include "proxied.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,6 +25,7 @@ struct listener {
     int fd;
     char *host;
     uint16_t port; /* as configured; 0 if the kernel chose */
+    bool proxy;    /* a balancer says first whose connection it is */
 };
 
 struct listeners {
@@ -96,6 +98,7 @@ static int open_one(const struct listen_addr *addr, struct listener *listener, s
     if (listener->host == NULL)
         return err_set(err, errno, "listen");
     listener->port = addr->port;
+    listener->proxy = addr->proxy;
     listener->fd = steal_fd(&fd);
     return 0;
 }
@@ -109,8 +112,8 @@ static void announce(const struct listener *listener)
     bool v6 = ss.ss_family == AF_INET6;
     unsigned port = ntohs(v6 ? ((struct sockaddr_in6 *)(void *)&ss)->sin6_port
                              : ((struct sockaddr_in *)(void *)&ss)->sin_port);
-    log_line(LOG_LEVEL_INFO, "listening on %s%s%s:%u", v6 ? "[" : "", listener->host, v6 ? "]" : "",
-             port);
+    log_line(LOG_LEVEL_INFO, "listening on %s%s%s:%u%s", v6 ? "[" : "", listener->host,
+             v6 ? "]" : "", port, listener->proxy ? ", behind a balancer" : "");
 }
 
 int listeners_open(struct server *server, const struct server_config *config, struct err *err)
@@ -150,6 +153,7 @@ void listeners_close(struct server *server)
     if (listeners == NULL)
         return;
     loop_disarm(server->loop, &listeners->retry);
+    proxied_close_all(server);
     for (size_t i = 0; i < listeners->n; i++) {
         loop_remove(server->loop, &listeners->items[i].source);
         close_fd(&listeners->items[i].fd);
@@ -209,11 +213,13 @@ static void on_connection(struct loop_source *source)
             }
             return;
         }
-        if (!gate_admits(server, fd, (struct sockaddr *)&peer)) {
+        const struct client client = {.peer = (struct sockaddr *)&peer};
+        if (listener->proxy)
+            proxied_start(server, fd, client.peer);
+        else if (gate_admits(server, fd, &client))
+            connection_start(server, fd, &client);
+        else
             close(fd);
-            continue;
-        }
-        connection_start(server, fd, (struct sockaddr *)&peer);
     }
 }
 
@@ -221,7 +227,7 @@ static void on_connection(struct loop_source *source)
 static bool is_open(const struct listeners *listeners, const struct listen_addr *addr)
 {
     for (size_t i = 0; i < listeners->n; i++)
-        if (listeners->items[i].port == addr->port &&
+        if (listeners->items[i].port == addr->port && listeners->items[i].proxy == addr->proxy &&
             strcmp(listeners->items[i].host, addr->host) == 0)
             return true;
     return false;

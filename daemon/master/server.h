@@ -25,6 +25,7 @@ struct connection;
 struct exec;
 struct generation;
 struct listeners;
+struct proxied;
 struct reload;
 struct waiter;
 struct zygote;
@@ -56,8 +57,12 @@ struct server {
     struct connection *startups; /* of them, those that have not logged in, the oldest first */
     struct connection *last_startup;
     size_t n_unauthenticated;
-    struct sources sources; /* of all connections */
-    struct exec *execs;     /* list */
+    struct sources sources;  /* of all connections */
+    struct proxied *proxied; /* list of those whose balancer has not said whose they are: the oldest
+                                first */
+    struct proxied *last_proxied;
+    size_t n_proxied;
+    struct exec *execs; /* list */
     size_t n_execs;
     size_t n_running;          /* of them; the others only wait to be read to the end */
     struct tenant_loads loads; /* what each tenant has in use */

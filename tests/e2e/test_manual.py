@@ -9,7 +9,7 @@ MAN = os.path.join(SOURCE, "packaging/man")
 # A legal value for each key; a key that is documented and not here fails the test.
 VALUES = {
     "server": {
-        "listen": "127.0.0.1:0", "host-key": "{dir}/host_ed25519", "user": "nobody",
+        "listen": "127.0.0.1:0 proxy", "proxy-from": "127.0.0.1, 10.0.0.0/24", "host-key": "{dir}/host_ed25519", "user": "nobody",
         "revoked-keys": "{dir}/revoked",
         "session-path": SESSION, "seccomp-dir": SECCOMP_DIR, "audit": "stderr",
         "log-level": "info", "login-grace": "30s", "max-auth-tries": "6", "max-connections": "1000",
