@@ -126,7 +126,7 @@ static void begin_watching(struct trace *trace, const struct task *task)
         return;
     }
     trace->tmp = openat(trace->observer.root, "tmp", O_PATH | O_CLOEXEC);
-    trace->workspace = openat(trace->observer.root, SPEC_WORKSPACE + 1, O_PATH | O_CLOEXEC);
+    trace->workspace = openat(trace->observer.root, &SPEC_WORKSPACE[1], O_PATH | O_CLOEXEC);
     seen_add_call(trace->observer.seen, SYS_execve, observe_name(task->tid, who));
 }
 

@@ -153,6 +153,7 @@ static void reaches_what_is_listed(void)
         return;
     uint16_t port, other;
     cleanup_fd int listener = listen_on(&port), another = listen_on(&other);
+    CHECK(listener >= 0 && another >= 0);
     struct egress_rule rules[] = {rule_for(INADDR_LOOPBACK, port)};
     struct sandbox_spec spec = egress_spec(rules, 1);
     struct sandbox_template tpl = harness_prepare(&spec);
@@ -172,6 +173,7 @@ static void keeps_rules_without_their_loader(void)
         return;
     uint16_t port;
     cleanup_fd int listener = listen_on(&port);
+    CHECK(listener >= 0);
     char line[96];
     (void)snprintf(line, sizeof line, "read x; exec 3<>/dev/tcp/127.0.0.1/%u", port);
     const char *const argv[] = {"bash", "-c", line, NULL};
