@@ -196,6 +196,40 @@ static int set_workspace(struct loader *l, void *target, const struct origin *at
     return spec->workspace_path == NULL ? err_no_memory(err) : 0;
 }
 
+/* It stands in a field of passwd, and in what each exec has of its own there is nothing yet. */
+static int check_home(const char *path, struct err *err)
+{
+    enum { HOME_LEN_MAX = 255 };
+    char shown[96];
+    if (value_shared_path(path, err) < 0)
+        return -1;
+    text_escape_str(shown, sizeof shown, path);
+    if (strlen(path) > HOME_LEN_MAX || strpbrk(path, ":\\") != NULL)
+        return err_set(err, 0, "'%s' is longer than %d bytes, or holds ':' or '\\'", shown,
+                       HOME_LEN_MAX);
+    if (is_taken(path) && strcmp(path, "/tmp") != 0 && strcmp(path, SPEC_WORKSPACE) != 0)
+        return err_set(err, 0,
+                       "'%s' inside the sandbox is made by Postern itself: a home is a directory "
+                       "of 'root', 'read' or 'write', /tmp or " SPEC_WORKSPACE,
+                       shown);
+    return 0;
+}
+
+static int set_home(struct loader *l, void *target, const struct origin *at, const char *value,
+                    struct err *err)
+{
+    struct sandbox_spec *spec = spec_of(target);
+    (void)at;
+    if (strcmp(value, "default") == 0) {
+        spec->home = NULL;
+        return 0;
+    }
+    if (check_home(value, err) < 0)
+        return -1;
+    spec->home = pool_strdup(l->pool, value);
+    return spec->home == NULL ? err_no_memory(err) : 0;
+}
+
 static int set_network(struct loader *l, void *target, const struct origin *at, const char *value,
                        struct err *err)
 {
@@ -250,6 +284,7 @@ static const struct schema_key sandbox_keys[] = {
     {KEY("workspace", KEY_SINGLE, "none"), .set = set_workspace},
     {KEY("workspace-size", KEY_SINGLE, NULL), .parse = schema_size, IN_SPEC(workspace_size),
      .min = 4096, .max = PIB, .infinite = true},
+    {KEY("home", KEY_SINGLE, "default"), .set = set_home},
     {KEY("tmp", KEY_SINGLE, "64M"), .parse = schema_size, IN_SPEC(tmp_size), .min = 4096,
      .max = PIB},
     {KEY("proc", KEY_SINGLE, "full"), .parse = schema_choice, IN_SPEC(proc), .choices = proc_modes},

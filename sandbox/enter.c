@@ -149,7 +149,7 @@ static int write_file(const char *path, const char *text, int len)
 /* The template's /etc/passwd and /etc/group lead here. */
 static int write_identity(const struct sandbox_job *job, const char *home)
 {
-    char passwd[512], group[320];
+    char passwd[768], group[320];
     const char *name = job->user_name;
     if (!is_user_name(name))
         return fail(EINVAL);

@@ -76,8 +76,11 @@ struct sandbox_bind {
 enum { SPEC_NOTES_DEFAULT = 8, SPEC_NOTES_MAX = 32 };
 
 /* Where a workspace is inside; without one /tmp stands in for it. */
-#define SPEC_WORKSPACE  "/workspace"
-#define SPEC_HOME(spec) ((spec)->workspace == WORKSPACE_NONE ? "/tmp" : SPEC_WORKSPACE)
+#define SPEC_WORKSPACE "/workspace"
+#define SPEC_HOME(spec)                                                                            \
+    ((spec)->home != NULL                  ? (spec)->home                                          \
+     : (spec)->workspace == WORKSPACE_NONE ? "/tmp"                                                \
+                                           : SPEC_WORKSPACE)
 
 /*
  * Places inside that a sandbox fills itself, trees with all below them, wholes for themselves
@@ -142,6 +145,7 @@ struct sandbox_spec {
     enum sandbox_workspace workspace;
     char *workspace_path;    /* of WORKSPACE_KEPT: absolute host path */
     uint64_t workspace_size; /* bytes */
+    char *home;              /* where commands begin: a path inside; NULL: in the workspace */
     uint64_t idle_ms;        /* without a byte in any direction; SPEC_INFINITY: none */
     uint32_t notes;          /* kinds of refused calls, and of refused packets, that are told */
     uint64_t output;         /* bytes of stdout and stderr together; SPEC_INFINITY: any */

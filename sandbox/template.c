@@ -108,12 +108,25 @@ static int build_places(int root, const struct sandbox_spec *spec, struct err *e
     return tree_file(root, MASK_FILE_IN_ROOT, "", 0, 0, err);
 }
 
+static int check_home(int root, const struct sandbox_spec *spec, struct err *err)
+{
+    cleanup_fd int home = -1;
+    struct stat st;
+    if (spec->home == NULL || (tree_open(root, &spec->home[1], &home, err) == 0 &&
+                               fstat(home, &st) == 0 && S_ISDIR(st.st_mode)))
+        return 0;
+    if (home >= 0)
+        err_set(err, ENOTDIR, "it is a file");
+    err_wrap(err, "home = %s", spec->home);
+    return err_blame(err, "home", 0);
+}
+
 static int build_tree(int root, const struct sandbox_spec *spec, struct rootfs *rootfs,
                       struct binds *binds, struct err *err)
 {
     if (build_places(root, spec, err) < 0 || rootfs_build(rootfs, root, spec, err) < 0 ||
         build_devices(root, err) < 0 || binds_attach(binds, root, err) < 0 ||
-        binds_hide(spec, root, err) < 0)
+        binds_hide(spec, root, err) < 0 || check_home(root, spec, err) < 0)
         return -1;
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
     if (mount_setattr(root, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)

@@ -176,6 +176,8 @@ static void judge_workspace(const struct policy *policy, const struct sandbox_sp
                             struct self_test_row *row)
 {
     bool is_size = strcmp(row->name, "home-private") == 0;
+    if (spec->home != NULL)
+        excuse_by(policy, spec, row, "home", spec->home);
     if (spec->workspace == WORKSPACE_KEPT && (!is_size || spec->workspace_size == SPEC_INFINITY))
         excuse_by(policy, spec, row, "workspace", "/");
     else if (is_size && spec->workspace_size == SPEC_INFINITY)

@@ -200,7 +200,7 @@ struct run {
 static int start(const struct run *run, const char *const *argv, struct life *life, struct err *err)
 {
     const struct tenant *tenant = run->tenant;
-    char home[64], user[160], logname[160];
+    char home[320], user[160], logname[160];
     const char *const envp[] = {"PATH=/usr/local/bin:/usr/bin:/bin", home, user, logname, NULL};
     int out[2], report[2];
     (void)snprintf(home, sizeof home, "HOME=%s", SPEC_HOME(run->tpl->spec));

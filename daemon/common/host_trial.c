@@ -160,6 +160,8 @@ static bool leave_out(struct attempt *a, const struct err *err, size_t *item)
         a->spec.workspace = WORKSPACE_EXEC;
     } else if (strcmp(setting, "network") == 0 && a->spec.network == NETWORK_EGRESS) {
         a->spec.network = NETWORK_NONE;
+    } else if (strcmp(setting, "home") == 0 && a->spec.home != NULL) {
+        a->spec.home = NULL;
     } else {
         return false;
     }

@@ -36,7 +36,7 @@ VALUES = {
     "sandbox": {
         "extends": "base", "root": "host", "read": "/usr/share:/data", "proc": "build", "tmp": "64M",
         "network": "loopback", "connect": "192.0.2.0/24:443", "tasks": "256", "time": "infinity", "seccomp": "profile",
-        "write": "/srv", "hide": "/usr/share/doc", "workspace": "exec", "workspace-size": "64M",
+        "write": "/srv", "hide": "/usr/share/doc", "workspace": "exec", "workspace-size": "64M", "home": "/srv",
         "memory": "2G", "memory-high": "1G", "swap": "0", "cpu": "200%", "cpu-weight": "100",
         "io-weight": "100", "idle-time": "15m", "warn": "1m", "output": "1G", "notes": "4",
     },

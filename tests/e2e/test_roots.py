@@ -163,6 +163,7 @@ write = {cls.server.path("out")}:/srv/out
 read  = {cls.server.path("in")}:/srv/in
 hide  = /srv/in/sub
 hide  = /usr/games
+home  = /srv/out
 {TENANT}uid = {cls.uid()}
 """
         cls.server.write_policy(cls.policy)
@@ -181,16 +182,21 @@ hide  = /usr/games
         self.assertEqual((st.st_uid, st.st_size, stat.S_IMODE(st.st_mode)), (self.uid(), 2, 0o4644))
         self.assertEqual(os.listdir(self.server.path("in")).sort(), ["file", "sub"].sort())
 
+    def test_it_begins_at_home(self):
+        got = self.server.ssh("a", "pwd; echo $HOME; grep :/srv/out: /etc/passwd >/dev/null && echo ~")
+        self.assertRan(got, out=b"/srv/out\n/srv/out\n/srv/out\n")
+
     def test_hidden_is_empty(self):
         got = self.server.ssh("a", "ls -A /srv/in/sub; ls -A /usr/games; ls /srv/in")
         self.assertRan(got, out=b"file\nsub\n")
 
     def test_what_is_missing_refuses_a_reload(self):
         for line in ("write = /no-such-place:/srv/x", "hide = /usr/no-such-place",
-                     "read = /no-such-place:/srv/x"):
-            self.server.write_policy(self.policy.replace("hide  = /usr/games", line))
+                     "read = /no-such-place:/srv/x", "home = /srv/none", "home = /srv/in/file"):
+            old = "home  = /srv/out" if line.startswith("home") else "hide  = /usr/games"
+            self.server.write_policy(self.policy.replace(old, line))
             said = self.server.reload()
-            place = self.policy.split("\n").index("hide  = /usr/games") + 1
+            place = self.policy.split("\n").index(old) + 1
             self.assertRegex(said, rf"\Areload refused: \S*tenants\.ini:{place}: error: sandbox 'a': "
                                    + re.escape(line.partition(":")[0]) + ": .*; generation 1 stays")
         self.server.write_policy(self.policy)

@@ -122,6 +122,7 @@ static void test_built_in(void **state)
     assert_string_equal(dump(s, true), "root=host@:0\n"
                                        "workspace=none@:0\n"
                                        "workspace-size=1G@:0\n"
+                                       "home=default@:0\n"
                                        "tmp=64M@:0\n"
                                        "proc=full@:0\n"
                                        "network=none@:0\n"

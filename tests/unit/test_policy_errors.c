@@ -303,6 +303,12 @@ static void test_sandbox_key_errors(void **state)
          "10: error: '0' is out of range (1 to 10000)\n"
          "11: error: '10001' is out of range (1 to 10000)\n"},
         {"workspace = /\n", "2: error: '/' can't be a workspace\n"},
+        {"home = here\n", "2: error: 'here' is not an absolute path\n"},
+        {"home = /tmp/x\n", "2: error: '/tmp/x' inside the sandbox is made by Postern itself: a "
+                            "home is a directory of "
+                            "'root', 'read' or 'write', /tmp or /workspace\n"},
+        {"home = /srv/a:b\n",
+         "2: error: '/srv/a:b' is longer than 255 bytes, or holds ':' or '\\'\n"},
         {"root = /srv/%t\nread = /srv/%t\nwrite = /srv:/%t\nhide = /srv/a%tb\n",
          "2: error: '/srv/%t': %t is the tenant's name in 'workspace' alone\n"
          "3: error: '/srv/%t': %t is the tenant's name in 'workspace' alone\n"

@@ -23,7 +23,7 @@ static const struct sandbox_spec *find(const struct policy *p, const char *name)
     "hide = /usr/bin/perl\nhide = /opt\nworkspace = /srv/%t\nworkspace-size = infinity\n"          \
     "tmp = 1M\nnetwork = host\nmemory = 2G\nmemory-high = 1G\nswap = 512M\ntasks = infinity\n"     \
     "cpu = 150%\ncpu-weight = 50\nio-weight = 10000\ntime = infinity\nidle-time = 15m\n"           \
-    "output = 1K\n"
+    "output = 1K\nhome = /d\n"
 
 static void assert_full(const struct sandbox_spec *s)
 {
@@ -44,6 +44,8 @@ static void assert_full(const struct sandbox_spec *s)
     assert_true(s->time_ms == SPEC_INFINITY);
     assert_int_equal(s->idle_ms, 15 * 60 * 1000);
     assert_int_equal(s->output, 1024);
+    assert_string_equal(s->home, "/d");
+    assert_string_equal(SPEC_HOME(s), "/d");
 }
 
 static void test_keys(void **state)
