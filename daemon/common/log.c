@@ -153,6 +153,23 @@ void log_line(enum log_level level, const char *fmt, ...)
     write_line(level, line);
 }
 
+void log_escaped(enum log_level level, const char *fmt, ...)
+{
+    if (!log_enabled(level))
+        return;
+    char line[LOG_LINE_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        return;
+    for (char *c = line; *c != '\0'; c++)
+        if (*c < 0x20 || *c > 0x7e)
+            *c = '?';
+    write_line(level, line);
+}
+
 /* The escaped form of one byte, at most 4 characters. */
 static size_t escape_byte(unsigned char c, char out[5])
 {

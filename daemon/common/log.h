@@ -33,6 +33,8 @@ enum log_level log_level(void);
 bool log_enabled(enum log_level level);
 
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* For a line whose parts have been escaped: backslashes stand as they are. */
+void log_escaped(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*
  * Copies `len` bytes of `src` to dst[cap] as printable ASCII: backslash, control and non-ASCII

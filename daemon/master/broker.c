@@ -1,6 +1,7 @@
 #include "broker.h"
 #include "admit.h"
 #include "audit.h"
+#include "auth_log.h"
 #include "cleanup.h"
 #include "exec.h"
 #include "generation.h"
@@ -94,40 +95,12 @@ static void answer_auth(struct connection *connection, bool accepted)
     connection_send(connection, &answer, NULL, 0);
 }
 
-/* A name that is no method must not forge the words around it. */
-static const char *method_name(const char *method)
-{
-    static const char *const known[] = {
-        "none", "publickey", "password", "keyboard-interactive", "hostbased", "gssapi-with-mic"};
-    for (size_t i = 0; i < array_len(known); i++)
-        if (strcmp(known[i], method) == 0)
-            return known[i];
-    return "unknown";
-}
-
-/* Whether the operator learns more from the reason than that there is no such login or key. */
-static bool is_telling(const struct msg_req_auth *req, const struct login *login)
-{
-    return login->rule.file != NULL || is_certificate_blob(req->blob.data, req->blob.len);
-}
-
-/* In sshd's words, which log watchers know; what the client is told doesn't depend on any of it. */
 static void record_auth(const struct connection *connection, const struct msg_req_auth *req,
                         const struct login *login, bool accepted)
 {
-    char user[256], key[KEY_DESCRIPTION_MAX], place[128] = "";
     struct key_description description;
     key_describe(&policy_files_host, req->blob.data, req->blob.len, &description);
-    key_description_format(&description, key, sizeof key);
-    log_escape(user, sizeof user, req->user, strlen(req->user));
-    if (login->rule.file != NULL)
-        (void)snprintf(place, sizeof place, " (%.100s:%u)", login->rule.file, login->rule.line);
-    bool why = !accepted && is_telling(req, login);
-    log_line(LOG_LEVEL_INFO, "%s %s for %s%s from %s port %u ssh2%s%s%s%s%s",
-             accepted ? "Accepted" : "Failed", method_name(req->method),
-             accepted || login->login_known ? "" : "invalid user ", user, connection->peer_host,
-             connection->peer_port, key[0] != '\0' ? ": " : "", key, why ? ": " : "",
-             why ? login->reason : "", why ? place : "");
+    auth_log_result(connection, req, login, accepted, &description);
     audit_auth(connection, req, login, accepted, &description);
 }
 
@@ -179,9 +152,14 @@ static void refuse_login(struct connection *connection, const struct msg_req_aut
     bool first_none = connection->requests == 1 && strcmp(req->method, "none") == 0;
     if (!first_none)
         connection->failures++;
+    /* First of all: how much is written down depends on whether there is such a login. */
+    answer_auth(connection, false);
     if (!first_none || login->tenant != NULL)
         record_auth(connection, req, login, false);
-    answer_auth(connection, false);
+    else
+        auth_log_question(connection, req, login);
+    if (!first_none && connection->failures == connection->max_auth_tries)
+        auth_log_exceeded(connection);
 }
 
 static bool is_proven(const struct connection *connection, const struct msg_req_auth *req)
@@ -238,6 +216,8 @@ void broker_on_req_auth(struct connection *connection, const struct msg_req_auth
                                 .now = time(NULL)};
     /* Judged before anything else is known, so that every refusal has done the same work. */
     decide_login(&who, &login);
+    if (!connection->user_known)
+        connection->login_known = login.login_known;
     const char *problem = request_problem(connection, req);
     /* Whether a key is listed is no secret to who knows it: a query tells. */
     if (problem == NULL && login.accepted && !none && proves)

@@ -1,5 +1,6 @@
 #include "connection.h"
 #include "audit.h"
+#include "auth_log.h"
 #include "broker.h"
 #include "cleanup.h"
 #include "exec.h"
@@ -160,6 +161,8 @@ static void close_link(struct connection *connection)
     loop_remove(server->loop, &connection->source);
     ipc_close(&connection->link);
     connection->closing = true;
+    if (!connection->authenticated)
+        auth_log_left(connection);
     startup_end(connection);
     startup_judge(connection);
     leave_tenant(connection);

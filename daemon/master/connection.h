@@ -31,6 +31,8 @@ struct connection {
     uint16_t local_port;
     char user[IPC_USER_MAX + 1]; /* of the first authentication request; it can't change */
     bool user_known;
+    bool
+        login_known; /* some tenant had this login when it was first asked for; for the log alone */
     struct signer *signer;                  /* held: has the host keys that its session shows */
     struct rate sign_rate;                  /* of exchange hashes to be signed */
     unsigned n_signed;                      /* of them, before authentication */

@@ -114,7 +114,7 @@ class Audit(PosternTest):
             transport.start_client(timeout=20 * PATIENCE)
             with self.assertRaises(paramiko.AuthenticationException):
                 transport.auth_publickey(user, key)
-        self.server.wait_log(r"a\\+nAccepted publickey for root\\+x1b\[2J")
+        self.server.wait_log(r"a\\nAccepted\\x20publickey\\x20for\\x20root\\x1b\[2J")
         for line in self.server.log().splitlines():
             self.assertRegex(line, r"\A\d\d:\d\d:\d\d\.\d{3} (error|warning|info|debug|trace) +")
             self.assertRegex(line, r"\A[ -~]*\Z")

@@ -229,7 +229,8 @@ class Logins(Policy):
             server.ssh(user, "true", key="carol")
             server.wait_log(r"connection \S+ closed", start=start)
             # The operator's log tells them apart, as sshd's does; nothing else does.
-            text = server.log()[start:].replace("invalid user ", "").replace(user, "USER")
+            text = re.sub("(invalid|authenticating) user ", "", server.log()[start:])
+            text = text.replace(user, "USER")
             steps = [re.sub(r"^\S+ +|\S+-\d+\b|port \d+", "", line) for line in text.splitlines()]
             return [step for step in steps if "auth" in step or "publickey" in step]
         known = account("acme")
