@@ -45,6 +45,7 @@ struct sandbox_job {
     int stdio[3];            /* borrowed; become fds 0, 1 and 2 of the command */
     int report_fd;           /* borrowed; SOCK_SEQPACKET end for report.h messages */
     int shared;              /* borrowed; WORKSPACE_CONNECTION: from sandbox_share() */
+    bool in_network;         /* NETWORK_NONE: the caller is in an empty one for it (netns.h) */
     bool has_cgroup;         /* it runs in a cgroup of its own, as NETWORK_EGRESS must: */
     int cgroup;              /* borrowed; its directory, with the limits already in force */
     unsigned controllers;    /* that keep them (cgroup.h); rlimits stand in for others */

@@ -25,7 +25,7 @@ static pid_t clone_worker(const struct sandbox_spec *spec, const struct sandbox_
         .pidfd = (uint64_t)(uintptr_t)pidfd,
         .exit_signal = SIGCHLD,
     };
-    if (!SPEC_SHARES_NETWORK(spec))
+    if (!SPEC_SHARES_NETWORK(spec) && !job->in_network)
         args.flags |= CLONE_NEWNET;
     if (job->has_cgroup) {
         args.flags |= CLONE_INTO_CGROUP;

@@ -1,5 +1,6 @@
 #include "spawner.h"
 #include "cleanup.h"
+#include "netns.h"
 #include "sandbox.h"
 
 #include <errno.h>
@@ -7,11 +8,19 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+
+/* A worker that has not been waited for. */
+struct running {
+    pid_t pid;
+    uid_t uid;
+    int network; /* of netns.h, or -1 */
+};
 
 struct spawner {
     const struct policy *policy;
@@ -19,7 +28,9 @@ struct spawner {
     struct egress_maps maps;            /* if a sandbox needs them */
     struct ipc link;
     int signal_fd;
-    size_t n_workers;
+    struct netns_pool networks;
+    struct running *workers;
+    size_t n_workers, max_workers;
 };
 
 /* Fixed number of the link in the spawner; everything above it is closed. */
@@ -72,6 +83,29 @@ static int make_share(const struct sandbox_template *tpl, const struct ipc_in *i
     if (tpl->spec->workspace != WORKSPACE_CONNECTION || in->msg.req_spawn.shared)
         return 0;
     return sandbox_share(tpl, tenant->uid, tenant->gid, shared, err);
+}
+
+/* Makes room for one more before there is a process that would have no place. */
+static int reserve_worker(struct spawner *spawner, struct err *err)
+{
+    if (spawner->n_workers < spawner->max_workers)
+        return 0;
+    size_t max = spawner->max_workers > 0 ? 2 * spawner->max_workers : 64;
+    struct running *grown = reallocarray(spawner->workers, max, sizeof *grown);
+    if (grown == NULL)
+        return err_set(err, ENOMEM, "workers");
+    spawner->workers = grown;
+    spawner->max_workers = max;
+    return 0;
+}
+
+/* To where the job's network is or is copied from. */
+static int enter_network(struct spawner *spawner, const struct sandbox_spec *spec, uid_t uid,
+                         int *network, struct err *err)
+{
+    if (spec->network == NETWORK_NONE)
+        return netns_enter(&spawner->networks, uid, network, err);
+    return netns_leave(&spawner->networks, err);
 }
 
 /* What comes of a job that has been started: -1 where there is none. */
@@ -134,10 +168,17 @@ static int run_job(struct spawner *spawner, struct ipc_in *in, struct started *s
     };
     for (size_t i = 0; i < n_stdio; i++)
         job.stdio[i] = in->fds[i];
-    pid_t pid;
-    if (sandbox_spawn(tpl, &job, &pid, &started->pidfd, &started->terminal, err) < 0)
+    struct running worker = {.uid = tenant->uid, .network = -1};
+    if (reserve_worker(spawner, err) < 0 ||
+        enter_network(spawner, tpl->spec, worker.uid, &worker.network, err) < 0)
         return -1;
-    spawner->n_workers++;
+    job.in_network = worker.network >= 0;
+    if (sandbox_spawn(tpl, &job, &worker.pid, &started->pidfd, &started->terminal, err) < 0) {
+        if (worker.network >= 0)
+            netns_give_back(&spawner->networks, worker.uid, worker.network);
+        return -1;
+    }
+    spawner->workers[spawner->n_workers++] = worker;
     started->shared = steal_fd(&made);
     return 0;
 }
@@ -171,14 +212,28 @@ static int spawner_on_req_spawn(struct spawner *spawner, struct ipc_in *in, stru
     return sent == IPC_OK || sent == IPC_EOF ? 0 : -1;
 }
 
+/* All of its sandbox has ended: pid 1 of a namespace is the last that can be waited for. */
+static void forget_worker(struct spawner *spawner, pid_t pid)
+{
+    for (size_t i = 0; i < spawner->n_workers; i++) {
+        struct running worker = spawner->workers[i];
+        if (worker.pid != pid)
+            continue;
+        spawner->workers[i] = spawner->workers[--spawner->n_workers];
+        if (worker.network >= 0)
+            netns_give_back(&spawner->networks, worker.uid, worker.network);
+        return;
+    }
+}
+
 static void reap_workers(struct spawner *spawner)
 {
     struct signalfd_siginfo info;
     while (read(spawner->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
         ;
-    while (waitpid(-1, NULL, WNOHANG) > 0)
-        if (spawner->n_workers > 0)
-            spawner->n_workers--;
+    pid_t pid;
+    while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+        forget_worker(spawner, pid);
 }
 
 /* Serves until the master closes the link and the last worker is gone. */
@@ -247,7 +302,9 @@ static int prepare_process(struct spawner *spawner, int link_fd, struct err *err
         return err_set(err, errno, "signalfd");
     if (let_go_of_output(err) < 0)
         return -1;
-    return leave_network(spawner->policy, err);
+    if (leave_network(spawner->policy, err) < 0)
+        return -1;
+    return netns_pool_open(&spawner->networks, err);
 }
 
 static void spawner_main(const struct policy *policy, int link_fd) __attribute__((noreturn));

@@ -21,6 +21,7 @@ struct test_list cases_layers(void);  /* what confines it, and that no layer may
 struct test_list cases_places(void);  /* what it sees and may write: binds, hidden places, roots */
 struct test_list cases_changes(void); /* what changes of that after the policy was loaded */
 struct test_list cases_workspaces(void); /* where it works, alone and with others */
+struct test_list cases_network(void);    /* that nobody else is in its network */
 struct test_list cases_egress(void);     /* whom it reaches by rules */
 struct test_list cases_proc(void);       /* what /proc tells it */
 

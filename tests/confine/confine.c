@@ -96,8 +96,8 @@ int main(int argc, char **argv)
     CHECK(mkdtemp(scratch) != NULL && chmod(scratch, 0755) == 0);
     harness_init(argv[1], argv[2], scratch);
     const struct test_list lists[] = {cases_life(),    cases_layers(),     cases_places(),
-                                      cases_changes(), cases_workspaces(), cases_egress(),
-                                      cases_proc()};
+                                      cases_changes(), cases_workspaces(), cases_network(),
+                                      cases_egress(),  cases_proc()};
     size_t failed = 0, tried = 0;
     int shm = make_bait();
     read_mounts(before, sizeof before);

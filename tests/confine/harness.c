@@ -25,6 +25,7 @@ void harness_exit(int status)
 static const char *program_directory, *profile_directory, *scratch_directory;
 static int scratch_fd = -1, shared_workspace = -1;
 static int own_cgroup = -1;
+static struct netns_pool *networks;
 
 void harness_init(const char *program_dir, const char *seccomp_dir, const char *scratch)
 {
@@ -122,6 +123,11 @@ void harness_cgroup(int cgroup)
     own_cgroup = cgroup;
 }
 
+void harness_networks(struct netns_pool *pool)
+{
+    networks = pool;
+}
+
 bool harness_try(const struct sandbox_template *tpl, const char *const *argv, struct run *run,
                  struct err *err)
 {
@@ -131,7 +137,7 @@ bool harness_try(const struct sandbox_template *tpl, const char *const *argv, st
     int in[2], out[2], report[2];
     CHECK(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0);
     CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) == 0);
-    const struct sandbox_job job = {
+    struct sandbox_job job = {
         .argv = argv,
         .envp = envp,
         .user_name = "acme",
@@ -144,7 +150,10 @@ bool harness_try(const struct sandbox_template *tpl, const char *const *argv, st
         .has_cgroup = own_cgroup >= 0,
         .cgroup = own_cgroup,
     };
-    *run = (struct run){.report = report[0], .input = in[1], .output = out[0]};
+    *run = (struct run){.report = report[0], .input = in[1], .output = out[0], .network = -1};
+    if (networks != NULL && tpl->spec->network == NETWORK_NONE)
+        CHECK(netns_enter(networks, TEST_UID, &run->network, err) == 0);
+    job.in_network = run->network >= 0;
     bool started = sandbox_spawn(tpl, &job, &run->worker, &run->pidfd, NULL, err) == 0;
     close(in[0]);
     close(out[1]);
@@ -246,6 +255,8 @@ void harness_finish(struct run *run, struct outcome *out)
     close_fd(&run->output);
     close_fd(&run->report);
     close_fd(&run->pidfd);
+    if (run->network >= 0)
+        netns_give_back(networks, TEST_UID, steal_fd(&run->network));
 }
 
 void harness_control(const struct run *run, enum control_type type, int signo)

@@ -5,6 +5,7 @@
 #ifndef POSTERN_TESTS_HARNESS_H
 #define POSTERN_TESTS_HARNESS_H
 
+#include "netns.h"
 #include "report.h"
 #include "sandbox.h"
 
@@ -42,9 +43,10 @@ void harness_exit(int status) __attribute__((noreturn));
 struct run {
     pid_t worker;
     int pidfd;
-    int report; /* the master's end */
-    int input;  /* writes to the command's stdin */
-    int output; /* reads the command's stdout and stderr */
+    int report;  /* the master's end */
+    int input;   /* writes to the command's stdin */
+    int output;  /* reads the command's stdout and stderr */
+    int network; /* of harness_networks(), or -1 */
 };
 
 /* How it went. */
@@ -71,6 +73,9 @@ void harness_share(int shared);
 
 /* Where it starts them from now on, in a cgroup of its own; -1: in none. */
 void harness_cgroup(int cgroup);
+
+/* Where it takes the networks of NETWORK_NONE from, from now on; NULL: each is made. */
+void harness_networks(struct netns_pool *pool);
 
 /* As harness_start(), but a sandbox that can't be started gives false and err. */
 bool harness_try(const struct sandbox_template *tpl, const char *const *argv, struct run *run,
