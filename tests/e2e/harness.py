@@ -170,11 +170,14 @@ class Server:
         return os.path.join(self.dir, name)
 
     def write(self, name, text, mode=0o644):
+        """At once: a server that reads it meanwhile must not find half of it."""
         path = self.path(name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as f:
+        new = f"{path}.new~"
+        with open(new, "wb") as f:
             f.write(text if isinstance(text, bytes) else text.encode())
-        os.chmod(path, mode)
+        os.chmod(new, mode)
+        os.rename(new, path)
         return path
 
     def write_policy(self, text, name="tenants.ini"):
