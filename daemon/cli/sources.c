@@ -160,7 +160,8 @@ struct policy *sources_load(const struct cli *cli, const struct sources *sources
         *status = EX_NOINPUT;
         return NULL;
     }
-    struct policy_source source = {.host = &policy_files_host,
+    struct policy_source source = {.host =
+                                       sources->host != NULL ? sources->host : &policy_files_host,
                                    .config_path = sources->config,
                                    .policy_paths = (const char *const *)sources->paths,
                                    .keep_settings = keep_settings,

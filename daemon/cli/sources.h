@@ -17,7 +17,8 @@ struct sources {
     size_t n_paths;
     char **dirs; /* those that `paths` came from, and policy.d */
     size_t n_dirs;
-    struct host_judge *judge; /* what this host says of it; NULL: it isn't asked */
+    const struct policy_host *host; /* what reads them; NULL: policy_files_host */
+    struct host_judge *judge;       /* what this host says of it; NULL: it isn't asked */
 };
 
 /*

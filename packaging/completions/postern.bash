@@ -26,8 +26,18 @@ _postern_subcommands() {
     "$1" help 2>/dev/null | sed -n 's/^  postern \([a-z-]*\).*/\1/p'
 }
 
+# _postern_verbs POSTERN SUBCOMMAND: what it can do, of one that does several things.
+_postern_verbs() {
+    "$1" "$2" --help 2>/dev/null | sed -n "s/^  postern $2 \([a-z-]*\).*/\1/p"
+}
+
+# _postern_options POSTERN WORDS...: the options of a subcommand, or of its verb.
 _postern_options() {
-    "$1" "$2" --help 2>/dev/null | sed -n 's/^  \(-., \)\{0,1\}\(--[a-z-]*\).*/\2/p'
+    "$@" --help 2>/dev/null | sed -n 's/^  \(-., \)\{0,1\}\(--[a-z-]*\).*/\2/p'
+}
+
+_postern_templates() {
+    "$1" tenant templates 2>/dev/null | sed -n 's/^\([^ ]*\) .*/\1/p'
 }
 
 # As `complete -F` calls it: $1 is the command, $2 the word to complete, $3 the one before it.
@@ -38,6 +48,16 @@ _postern() {
         _postern_candidates "$(_postern_subcommands "$postern")"
         return
     fi
+    local sub=("${COMP_WORDS[1]}")
+    case ${sub[0]} in
+    tenant)
+        if [ "$COMP_CWORD" = 2 ]; then
+            _postern_candidates "$(_postern_verbs "$postern" "${sub[0]}")"
+            return
+        fi
+        sub+=("${COMP_WORDS[2]}")
+        ;;
+    esac
     case $3 in
     --tenant) _postern_candidates "$(_postern_names "$postern" tenants)" ;;
     --sandbox | --from-sandbox) _postern_candidates "$(_postern_names "$postern" sandboxes)" ;;
@@ -50,11 +70,13 @@ _postern() {
         ;;
     --names) _postern_candidates 'tenants sandboxes logins' ;;
     --color) _postern_candidates 'auto always never' ;;
+    --template) _postern_candidates "$(_postern_templates "$postern")" ;;
+    --network) _postern_candidates 'none loopback host' ;;
     --from | --at | --subsystem | --env | --name) ;;
-    -f | --config | --key | --against | --output | --cwd | --probe) _postern_files ;;
+    -f | --config | --key | --against | --output | --cwd | --probe | --workspace) _postern_files ;;
     *)
         case $2 in
-        -*) _postern_candidates "$(_postern_options "$postern" "${COMP_WORDS[1]}")" ;;
+        -*) _postern_candidates "$(_postern_options "$postern" "${sub[@]}")" ;;
         *)
             case ${COMP_WORDS[1]} in
             help) _postern_candidates "$(_postern_subcommands "$postern")" ;;

@@ -12,7 +12,7 @@ from harness import (PATIENCE, POSTERN, SANITIZED, SOURCE, PosternTest, clean_en
 
 COMPLETIONS = os.path.join(SOURCE, "packaging/completions")
 SUBCOMMANDS = ["check", "show", "explain", "test", "replay", "doctor", "learn", "self-test",
-               "version", "help"]
+               "tenant", "version", "help"]
 ESC = b"\033["
 EVERY_BYTE = bytes(range(1, 256))
 
@@ -355,6 +355,9 @@ class Completion(ToolTest):
                          [self.server.path("policy.d")])
         self.assertEqual(self.bash("show", "-f", self.server.path("none"), "--tenant", ""), [])
         self.assertEqual(self.bash("help", "rep"), ["replay"])
+        self.assertEqual(self.bash("tenant", "a"), ["add"])
+        self.assertEqual(self.bash("tenant", "add", "x", "--temp"), ["--template"])
+        self.assertEqual(self.bash("tenant", "add", "x", "--network", "l"), ["loopback"])
 
     def test_bash_by_its_own_completion(self):
         """The file as bash-completion finds it: by the name of the command."""
@@ -380,6 +383,8 @@ class Completion(ToolTest):
         self.assertEqual(self.zsh("check", "--color", ""), ["auto", "always", "never"])
         self.assertEqual(self.zsh("check", ""), ["FILES"])
         self.assertEqual(self.zsh("help", ""), SUBCOMMANDS)
+        self.assertIn("add", self.zsh("tenant", "a"))
+        self.assertIn("--template", self.zsh("tenant", "add", "x", "--temp"))
 
 
 class Replay(ToolTest):

@@ -1,0 +1,139 @@
+/* What the subcommands that change a policy have in common. */
+#include "server_reload.h"
+#include "problems.h"
+#include "tenant.h"
+#include "text.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+bool change_option(struct change_options *options, int id)
+{
+    options->dry_run = options->dry_run || id == ID_DRY_RUN;
+    options->no_reload = options->no_reload || id == ID_NO_RELOAD;
+    return id == ID_DRY_RUN || id == ID_NO_RELOAD;
+}
+
+static void print_verbs(const struct cli *cli, const struct cli_command *const *verbs, size_t n,
+                        FILE *to)
+{
+    fprintf(to, "usage: postern %s VERB [ARGUMENT...]\n", cli->command->name);
+    for (size_t i = 0; i < n; i++)
+        fprintf(to, "\n  postern %s%s%s\n      %s\n", verbs[i]->name,
+                verbs[i]->synopsis[0] != '\0' ? " " : "", verbs[i]->synopsis, verbs[i]->summary);
+}
+
+int run_verb(struct cli *cli, const struct cli_command *const *verbs, size_t n)
+{
+    const char *name = cli->argc > 1 ? cli->argv[1] : "";
+    struct suggestion guess;
+    char hint[64], shown[64];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        print_verbs(cli, verbs, n, stdout);
+        return EX_OK;
+    }
+    suggest_begin(&guess, name);
+    for (size_t i = 0; i < n; i++) {
+        const char *verb = strchr(verbs[i]->name, ' ') + 1;
+        suggest_try(&guess, verb);
+        if (strcmp(verb, name) != 0)
+            continue;
+        struct cli own = {.command = verbs[i], .argc = cli->argc - 1, .argv = cli->argv + 1};
+        return verbs[i]->run(&own);
+    }
+    if (name[0] == '\0') {
+        print_verbs(cli, verbs, n, stderr);
+        return EX_USAGE;
+    }
+    suggest_hint(&guess, hint, sizeof hint);
+    return cli_usage_error(cli, "unknown verb '%s'%s%s", text_escape_str(shown, sizeof shown, name),
+                           hint[0] != '\0' ? ": " : "", hint);
+}
+
+int tenant_unknown(const struct policy *policy, const char *name)
+{
+    struct suggestion guess;
+    suggest_begin(&guess, name);
+    for (size_t i = 0; i < policy->n_tenants; i++)
+        suggest_try(&guess, policy->tenants[i].name);
+    return problem_no_such("tenant", name, &guess);
+}
+
+static const char *const verbs[] = {
+    [DROP_IN_CREATE] = "written",  [DROP_IN_REPLACE] = "changed", [DROP_IN_REMOVE] = "removed",
+    [DROP_IN_DISABLE] = "renamed", [DROP_IN_ENABLE] = "renamed",
+};
+
+static void print_changes(const struct drop_in *drop_in)
+{
+    for (size_t i = 0; i < drop_in->n; i++) {
+        const struct drop_in_change *change = &drop_in->changes[i];
+        char shown[400];
+        text_escape_str(shown, sizeof shown, change->path);
+        bool off = change->kind == DROP_IN_DISABLE;
+        bool on = change->kind == DROP_IN_ENABLE;
+        printf("%-9s %s%s%s%s\n", verbs[change->kind], shown, on ? DROP_IN_DISABLED : "",
+               off ? " -> " DROP_IN_DISABLED : "", on ? " -> " : "");
+    }
+}
+
+static void put_changes(const struct drop_in *drop_in, json_t *doc)
+{
+    json_t *files = doc_array(doc, "files");
+    for (size_t i = 0; i < drop_in->n; i++) {
+        json_t *file = doc_push(files, json_object());
+        doc_text(file, "file", drop_in->changes[i].path);
+        doc_text(file, "change", verbs[drop_in->changes[i].kind]);
+    }
+}
+
+/* Returns an exit status. */
+static int commit(struct drop_in *drop_in, const struct policy *after)
+{
+    struct err err = {0};
+    if (drop_in_commit(drop_in, after->server.policy_owner, &err) == 0)
+        return EX_OK;
+    fprintf(stderr, "postern: %s\npostern: nothing was changed\n", err.text);
+    return EX_CANTCREAT;
+}
+
+static void tell(const struct drop_in *drop_in, bool dry_run, json_t *doc)
+{
+    if (doc != NULL) {
+        doc_bool(doc, "ok", true);
+        doc_bool(doc, "changed", !dry_run);
+        put_changes(drop_in, doc);
+    } else if (dry_run) {
+        puts("dry run   the policy would be right; nothing was changed");
+    } else {
+        print_changes(drop_in);
+    }
+}
+
+int change_finish(struct drop_in *drop_in, const struct change_options *options,
+                  const struct policy *before, const struct policy *after, struct diags *diags,
+                  json_t *doc)
+{
+    struct reload_result reload = {.state = RELOAD_LEFT_OUT};
+    int status = options->dry_run ? EX_OK : commit(drop_in, after);
+    if (status != EX_OK) {
+        json_decref(doc);
+        return status;
+    }
+    tell(drop_in, options->dry_run, doc);
+    status = drop_in_warn(drop_in, before, after, diags, doc);
+    if (!options->no_reload && !options->dry_run) {
+        fflush(stdout);
+        server_reload(drop_in->sources.config, &after->server, &reload);
+    }
+    if (!options->dry_run) {
+        int told = server_reload_tell(&reload, doc);
+        status = status == EX_OK ? told : status;
+    }
+    if (doc != NULL) {
+        int printed = doc_print(doc);
+        status = status == EX_OK ? printed : status;
+    }
+    return status;
+}

@@ -1,0 +1,44 @@
+/*
+ * tenant.h - what the subcommands of `postern tenant` and `postern key` share.
+ */
+#ifndef POSTERN_DAEMON_CLI_TENANT_H
+#define POSTERN_DAEMON_CLI_TENANT_H
+
+#include "cli.h"
+#include "drop_in.h"
+
+extern const struct cli_command tenant_add_command, tenant_list_command, tenant_disable_command,
+    tenant_enable_command, tenant_remove_command, tenant_templates_command;
+
+/* Files of the tenant that `postern tenant add` writes, below policy.d: printf formats. */
+#define TENANT_FILE "tenant-%s.ini"
+#define TENANT_KEYS "keys/%s"
+
+/* What all that change something know. */
+struct change_options {
+    bool dry_run, no_reload;
+};
+enum { ID_DRY_RUN = 50, ID_NO_RELOAD };
+#define CHANGE_OPTIONS                                                                             \
+    {"dry-run", NULL, "judge it and change nothing", ID_DRY_RUN, false},                           \
+    {                                                                                              \
+        "no-reload", NULL, "don't ask the server to load it", ID_NO_RELOAD, false                  \
+    }
+/* Takes one of them; false: it is none. */
+bool change_option(struct change_options *options, int id);
+
+/* Runs the verb that argv[1] names, as a subcommand of its own. */
+int run_verb(struct cli *cli, const struct cli_command *const *verbs, size_t n);
+
+/* "postern: there is no tenant ...", and what was meant. Returns EX_DATAERR. */
+int tenant_unknown(const struct policy *policy, const char *name);
+
+/*
+ * What a change ends with: makes it unless that was not wished, has the server load it, tells
+ * warnings and what was done. `doc` is printed and freed; NULL: text. Returns an exit status.
+ */
+int change_finish(struct drop_in *drop_in, const struct change_options *options,
+                  const struct policy *before, const struct policy *after, struct diags *diags,
+                  json_t *doc);
+
+#endif
