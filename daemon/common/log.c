@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <syslog.h>
@@ -23,6 +26,7 @@ static const struct {
 #define N_LEVELS ((int)(sizeof levels / sizeof *levels))
 
 static bool to_stderr = true;
+static bool to_journal; /* standard error is systemd's: it has the time, and wants the level */
 static int log_fd = STDERR_FILENO;
 static enum log_level threshold = LOG_LEVEL_INFO;
 
@@ -51,12 +55,25 @@ static void connect_syslog(void)
     log_fd = fd;
 }
 
+/* systemd.exec(5) on JOURNAL_STREAM: the device and inode of the socket. */
+static bool is_journal(int fd)
+{
+    char own[64];
+    struct stat st;
+    const char *stream = getenv("JOURNAL_STREAM");
+    if (stream == NULL || fstat(fd, &st) < 0)
+        return false;
+    int n = snprintf(own, sizeof own, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    return n > 0 && (size_t)n < sizeof own && strcmp(own, stream) == 0;
+}
+
 void log_open(bool foreground, enum log_level level)
 {
     if (log_fd > STDERR_FILENO)
         close(log_fd);
     log_fd = -1;
     to_stderr = foreground;
+    to_journal = foreground && is_journal(STDERR_FILENO);
     threshold = level;
     if (foreground)
         log_fd = nowait_open(STDERR_FILENO);
@@ -84,6 +101,8 @@ static int format_stderr(enum log_level level, const char *line, char *out, size
     struct timeval now;
     struct tm tm;
     char stamp[32] = "";
+    if (to_journal)
+        return snprintf(out, cap, "<%d>%s\n", levels[level].priority, line);
     gettimeofday(&now, NULL);
     if (localtime_r(&now.tv_sec, &tm) != NULL)
         strftime(stamp, sizeof stamp, "%H:%M:%S", &tm);

@@ -25,8 +25,9 @@ enum { LOG_LINE_MAX = 1024 };
 int log_level_parse(const char *name);
 const char *log_level_name(enum log_level level);
 
-/* Where lines go from now on; `foreground` means stderr with a time stamp, else the system's log
- * (/dev/log). Neither is ever waited for: lines that it does not take are lost, and counted. */
+/* Where lines go from now on; `foreground` means stderr with a time stamp (or, where systemd reads
+ * it, with the priority in front that sd-daemon(3) describes), else the system's log (/dev/log).
+ * Neither is ever waited for: lines that it does not take are lost, and counted. */
 void log_open(bool foreground, enum log_level level);
 void log_set_level(enum log_level level);
 enum log_level log_level(void);
