@@ -226,6 +226,7 @@ void generation_refused(struct server *server, size_t n_errors, const char *why)
     log_line(LOG_LEVEL_ERROR, "reload refused: %s; generation %" PRIu64 " stays", why,
              server->current->number);
     audit_reload(server, &reload);
+    notify_reloaded(server, false);
 }
 
 static void make_current(struct generation *generation)
@@ -246,6 +247,7 @@ static void make_current(struct generation *generation)
                  generation->number, generation->policy->n_tenants);
         audit_loaded(generation);
         presence_rejudge(server);
+        notify_reloaded(server, true);
     }
     server_check_ready(server);
 }

@@ -1,4 +1,5 @@
 #include "listener.h"
+#include "activation.h"
 #include "cleanup.h"
 #include "connection.h"
 #include "gate.h"
@@ -31,6 +32,7 @@ struct listener {
 struct listeners {
     struct listener *items;
     size_t n;
+    bool passed; /* there is no 'listen =': they are what systemd has opened */
     bool paused;
     struct loop_timer retry;
 };
@@ -77,23 +79,36 @@ static int fail(struct err *err, const struct listen_addr *addr, const char *wha
     return -1;
 }
 
-static int open_one(const struct listen_addr *addr, struct listener *listener, struct err *err)
+static int bind_one(const struct listen_addr *addr, const struct sockaddr_storage *ss,
+                    socklen_t len, int *out, struct err *err)
 {
-    struct sockaddr_storage ss;
-    socklen_t len = parse_address(addr, &ss);
     int on = 1;
-    if (len == 0)
-        return errno = EINVAL, fail(err, addr, "not an address");
-    cleanup_fd int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    cleanup_fd int fd = socket(ss->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return fail(err, addr, "socket");
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        (ss.ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0))
+        (ss->ss_family == AF_INET6 &&
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0))
         return fail(err, addr, "setsockopt");
-    if (bind(fd, (struct sockaddr *)&ss, len) < 0)
+    if (bind(fd, (const struct sockaddr *)ss, len) < 0)
         return fail(err, addr, "bind");
     if (listen(fd, BACKLOG) < 0)
         return fail(err, addr, "listen");
+    *out = steal_fd(&fd);
+    return 0;
+}
+
+/* With the socket for this address that systemd has passed, if it has. */
+static int open_one(const struct listen_addr *addr, struct activation *passed,
+                    struct listener *listener, struct err *err)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = parse_address(addr, &ss);
+    if (len == 0)
+        return errno = EINVAL, fail(err, addr, "not an address");
+    cleanup_fd int fd = activation_steal(passed, &ss);
+    if (fd < 0 && bind_one(addr, &ss, len, &fd, err) < 0)
+        return -1;
     listener->host = strdup(addr->host);
     if (listener->host == NULL)
         return err_set(err, errno, "listen");
@@ -103,42 +118,97 @@ static int open_one(const struct listen_addr *addr, struct listener *listener, s
     return 0;
 }
 
+static uint16_t describe_address(const struct sockaddr_storage *ss, char host[INET6_ADDRSTRLEN])
+{
+    const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)ss;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)ss;
+    bool v6 = ss->ss_family == AF_INET6;
+    const void *raw = v6 ? (const void *)&in6->sin6_addr : (const void *)&in->sin_addr;
+    if (inet_ntop(ss->ss_family, raw, host, INET6_ADDRSTRLEN) == NULL)
+        host[0] = '\0';
+    return ntohs(v6 ? in6->sin6_port : in->sin_port);
+}
+
 static void announce(const struct listener *listener)
 {
     struct sockaddr_storage ss;
+    char host[INET6_ADDRSTRLEN];
     socklen_t len = sizeof ss;
     if (getsockname(listener->fd, (struct sockaddr *)&ss, &len) < 0)
         return;
     bool v6 = ss.ss_family == AF_INET6;
-    unsigned port = ntohs(v6 ? ((struct sockaddr_in6 *)(void *)&ss)->sin6_port
-                             : ((struct sockaddr_in *)(void *)&ss)->sin_port);
+    unsigned port = describe_address(&ss, host);
     log_line(LOG_LEVEL_INFO, "listening on %s%s%s:%u%s", v6 ? "[" : "", listener->host,
              v6 ? "]" : "", port, listener->proxy ? ", behind a balancer" : "");
 }
 
-int listeners_open(struct server *server, const struct server_config *config, struct err *err)
+static struct listener *add_listener(struct server *server)
 {
-    struct listeners *listeners = calloc(1, sizeof *listeners);
-    if (listeners == NULL)
-        return err_set(err, errno, "listeners");
-    server->listeners = listeners;
-    listeners->paused = true;
-    listeners->items = calloc(config->n_listen, sizeof *listeners->items);
-    if (listeners->items == NULL)
-        return err_set(err, errno, "listeners");
+    struct listener *listener = &server->listeners->items[server->listeners->n];
+    *listener = (struct listener){.server = server, .source = {.fd = -1}, .fd = -1};
+    return listener;
+}
+
+/* Instead of the default addresses. */
+static int use_passed(struct server *server, struct activation *passed, struct err *err)
+{
+    server->listeners->passed = true;
+    for (int i; (i = activation_next(passed)) >= 0;) {
+        struct listener *listener = add_listener(server);
+        char host[INET6_ADDRSTRLEN];
+        listener->port = describe_address(&passed->sockets[i].addr, host);
+        listener->host = strdup(host);
+        if (listener->host == NULL)
+            return err_set(err, errno, "listen");
+        listener->fd = steal_fd(&passed->sockets[i].fd);
+        server->listeners->n++;
+    }
+    return 0;
+}
+
+static int open_configured(struct server *server, const struct server_config *config,
+                           struct activation *passed, struct err *err)
+{
     for (size_t i = 0; i < config->n_listen; i++) {
-        struct listener *listener = &listeners->items[listeners->n];
-        *listener = (struct listener){.server = server, .source = {.fd = -1}, .fd = -1};
-        if (open_one(&config->listen[i], listener, err) < 0) {
+        if (open_one(&config->listen[i], passed, add_listener(server), err) < 0) {
             /* A host without IPv6 serves what the defaults can be had on. */
             if (is_default(&config->listen[i]) &&
                 (err->num == EAFNOSUPPORT || err->num == EADDRNOTAVAIL))
                 continue;
             return -1;
         }
-        listeners->n++;
+        server->listeners->n++;
     }
-    return 0;
+    int left = activation_next(passed);
+    if (left < 0)
+        return 0;
+    char host[INET6_ADDRSTRLEN];
+    unsigned port = describe_address(&passed->sockets[left].addr, host);
+    err_set(err, 0,
+            "systemd passes a socket for %s port %u, which no 'listen =' in [server] names: add it "
+            "there, or leave all of them out to serve what systemd passes",
+            host, port);
+    err->code = EX_CONFIG;
+    return -1;
+}
+
+int listeners_open(struct server *server, const struct server_config *config, struct err *err)
+{
+    struct listeners *listeners = calloc(1, sizeof *listeners);
+    struct activation passed;
+    if (listeners == NULL)
+        return err_set(err, errno, "listeners");
+    server->listeners = listeners;
+    listeners->paused = true;
+    if (activation_take(&passed, err) < 0)
+        return -1;
+    listeners->items = calloc(config->n_listen + passed.n, sizeof *listeners->items);
+    int rc = listeners->items == NULL ? err_set(err, errno, "listeners")
+             : passed.n > 0 && is_default(&config->listen[0])
+                 ? use_passed(server, &passed, err)
+                 : open_configured(server, config, &passed, err);
+    activation_free(&passed);
+    return rc;
 }
 
 void listeners_announce(const struct server *server)
@@ -236,6 +306,8 @@ static bool is_open(const struct listeners *listeners, const struct listen_addr 
 bool listeners_match(const struct server *server, const struct server_config *config)
 {
     size_t n_open = 0;
+    if (server->listeners->passed)
+        return is_default(&config->listen[0]);
     for (size_t i = 0; i < config->n_listen; i++) {
         bool open = is_open(server->listeners, &config->listen[i]);
         if (!open && !is_default(&config->listen[i]))

@@ -1,5 +1,6 @@
 /*
- * listener.h - the listening sockets: literal IPv4 and IPv6 addresses of [server] listen =.
+ * listener.h - the listening sockets: literal IPv4 and IPv6 addresses of [server] listen =, and
+ * what systemd has opened.
  */
 #ifndef POSTERN_DAEMON_MASTER_LISTENER_H
 #define POSTERN_DAEMON_MASTER_LISTENER_H
@@ -7,8 +8,10 @@
 #include "server.h"
 
 /*
- * Binds every address; connections queue in the kernel until listeners_resume(). Returns 0, or -1
- * with err (EX_UNAVAILABLE: address in use).
+ * Binds every address; connections queue in the kernel until listeners_resume(). A socket that
+ * systemd passes (activation.h) serves the 'listen =' with its address, or, without any, all of
+ * them stand for the defaults. Returns 0, or -1 with err (EX_UNAVAILABLE: address in use;
+ * EX_CONFIG: a passed socket can't be used, or is not named).
  */
 int listeners_open(struct server *server, const struct server_config *config, struct err *err);
 void listeners_close(struct server *server);

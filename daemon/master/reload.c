@@ -5,6 +5,7 @@
 #include "hostkeys.h"
 #include "listener.h"
 #include "log.h"
+#include "notify.h"
 #include "policy_files.h"
 
 #include <errno.h>
@@ -137,6 +138,7 @@ void reload_start(struct server *server)
         return;
     }
     server->reload = reload;
+    notify_reloading(server);
 }
 
 bool reload_is_running(const struct server *server)

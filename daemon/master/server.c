@@ -112,7 +112,7 @@ void server_apply_settings(struct server *server)
 
 int server_start(struct server *server, struct err *err)
 {
-    server->signals.fd = -1;
+    server->signals.fd = server->notify.fd = -1;
     /* What limits come to is said when the cgroups are there. */
     struct host_judge judge = {.quiet_limits = true};
     struct policy *policy = generation_load_policy(server->options.config_path, &judge, false, err);
@@ -120,6 +120,7 @@ int server_start(struct server *server, struct err *err)
         return -1;
     if (server->options.foreground)
         apply_log_level(server, policy);
+    notify_open(server);
     size_limits(server, &policy->server);
     if (check_limits(server, err) < 0 || hostkeys_check(&policy->server, err) < 0 ||
         (server->loop = loop_new(err)) == NULL || make_run_id(server, err) < 0 ||
@@ -163,6 +164,7 @@ void server_check_ready(struct server *server)
     listeners_resume(server);
     log_line(LOG_LEVEL_INFO, "ready: generation %" PRIu64 ", %zu tenants", server->current->number,
              server->current->policy->n_tenants);
+    notify_ready(server);
 }
 
 void server_start_failed(struct server *server, const struct err *err)
@@ -200,6 +202,7 @@ void server_stop(struct server *server)
     server->stopping = true;
     log_line(LOG_LEVEL_INFO, "stopping: %zu execs, %zu connections", server->n_execs,
              server->n_connections);
+    notify_stopping(server);
     listeners_close(server);
     if (loop_arm(server->loop, &server->stop_timer, STOP_MS, on_stop_timeout) < 0)
         server->finished = true;
@@ -312,6 +315,7 @@ void server_free(struct server *server)
     loop_disarm(server->loop, &server->stop_timer);
     loop_disarm(server->loop, &server->farewell_timer);
     loop_disarm(server->loop, &server->zygote_retry);
+    notify_close(server);
     int signal_fd = server->signals.fd;
     loop_remove(server->loop, &server->signals);
     close_fd(&signal_fd);

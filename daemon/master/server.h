@@ -9,6 +9,7 @@
 
 #include "ipc.h"
 #include "loop.h"
+#include "notify.h"
 #include "penalty.h"
 #include "policy.h"
 #include "source.h"
@@ -41,6 +42,7 @@ struct server {
     struct options options;
     struct loop *loop;
     struct loop_source signals;
+    struct notify notify; /* systemd, if it has started us */
     struct cgroups *cgroups;
     struct generation *current; /* what new execs are judged by */
     struct generation *next;    /* being loaded, its spawner not ready yet; or NULL */

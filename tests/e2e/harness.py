@@ -165,6 +165,9 @@ class Server:
         self.clients = []
         self.ports = []
         self.expect_deaths = False
+        self.launcher = []  # what executes posternd, if not the test
+        self.env = {}
+        self.pass_fds = ()
 
     def path(self, name):
         return os.path.join(self.dir, name)
@@ -239,10 +242,11 @@ class Server:
         self.entries_before = watched_entries()
         self.mounts_before = mounts()
         self.log_file = open(self.path("log"), "ab")
-        self.process = subprocess.Popen([POSTERND, *args, "-f", self.config],
+        self.process = subprocess.Popen([*self.launcher, POSTERND, *args, "-f", self.config],
                                         stdin=subprocess.DEVNULL, stdout=self.log_file,
-                                        stderr=self.log_file, cwd="/", env=clean_env(self.dir),
-                                        start_new_session=own_group)
+                                        stderr=self.log_file, cwd="/",
+                                        env={**clean_env(self.dir), **self.env},
+                                        start_new_session=own_group, pass_fds=self.pass_fds)
         LIVE.add(self.process.pid)
         return self
 
