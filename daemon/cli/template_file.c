@@ -67,14 +67,9 @@ static int refuse_name(const char *name)
     return status;
 }
 
-static int read_file(const char *path, char **text)
+static int read_stream(FILE *file, const char *path, char **text)
 {
     char shown[200];
-    cleanup_file FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        problem_no_input(path, errno);
-        return EX_NOINPUT;
-    }
     *text = calloc(1, TEMPLATE_SIZE_MAX + 2);
     if (*text == NULL) {
         fputs("postern: out of memory\n", stderr);
@@ -90,6 +85,15 @@ static int read_file(const char *path, char **text)
     fprintf(stderr, "postern: %s: not a template: %s\n", text_escape_str(shown, sizeof shown, path),
             n > TEMPLATE_SIZE_MAX ? "too long" : "there is a NUL byte in it");
     return EX_DATAERR;
+}
+
+static int read_file(const char *path, char **text)
+{
+    cleanup_file FILE *file = fopen(path, "re");
+    if (file != NULL)
+        return read_stream(file, path, text);
+    problem_no_input(path, errno);
+    return EX_NOINPUT;
 }
 
 int template_read(const char *name, char **text)
