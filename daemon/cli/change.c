@@ -3,6 +3,7 @@
 #include "problems.h"
 #include "tenant.h"
 #include "text.h"
+#include "values.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -49,6 +50,26 @@ int run_verb(struct cli *cli, const struct cli_command *const *verbs, size_t n)
     suggest_hint(&guess, hint, sizeof hint);
     return cli_usage_error(cli, "unknown verb '%s'%s%s", text_escape_str(shown, sizeof shown, name),
                            hint[0] != '\0' ? ": " : "", hint);
+}
+
+int tenant_check_name(const struct cli *cli, const char *name)
+{
+    struct err err = {0};
+    if (value_name(name, &err) < 0)
+        return cli_usage_error(cli, "%s", err.text);
+    /* Files of such names are a package manager's, and not read. */
+    if (strstr(name, ".dpkg-") != NULL || strstr(name, ".ucf-") != NULL)
+        return cli_usage_error(cli, "'%s': a file of this name would not be read", name);
+    return EX_OK;
+}
+
+char *tenant_workspace(const char *path, const char *tenant)
+{
+    const char *mark = strstr(path, "%t");
+    char *out = NULL;
+    int n = mark == NULL ? asprintf(&out, "%s", path)
+                         : asprintf(&out, "%.*s%s%s", (int)(mark - path), path, tenant, mark + 2);
+    return n < 0 ? NULL : out;
 }
 
 int tenant_unknown(const struct policy *policy, const char *name)

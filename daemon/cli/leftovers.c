@@ -1,6 +1,7 @@
 #include "leftovers.h"
 #include "cleanup.h"
 #include "diag.h"
+#include "tenant.h"
 #include "text.h"
 
 #include <dirent.h>
@@ -83,8 +84,19 @@ static int visit_files(const char *dir, visitor *visit, void *user)
 static void judge_policy_file(const char *path, const char *name, const struct stat *st, void *user)
 {
     (void)st;
-    if (!ends_in(name, ".ini"))
+    /* What was put aside on purpose is no leftover. */
+    if (!ends_in(name, ".ini") && !ends_in(name, ".ini" DROP_IN_DISABLED))
         diag_warn(user, path, 0, NULL, "not read: its name doesn't end in .ini");
+}
+
+/* Whether it holds the keys of a tenant whose policy has been put aside: DIR/keys/NAME. */
+static bool is_of_disabled(const char *path, const char *name)
+{
+    cleanup_free char *policy = NULL;
+    int dir_len = (int)(strlen(path) - strlen(name) - strlen("/keys/"));
+    if (asprintf(&policy, "%.*s/" TENANT_FILE DROP_IN_DISABLED, dir_len, path, name) < 0)
+        policy = NULL;
+    return policy != NULL && access(policy, F_OK) == 0;
 }
 
 struct key_search {
@@ -94,10 +106,10 @@ struct key_search {
 
 static void judge_key_file(const char *path, const char *name, const struct stat *st, void *user)
 {
-    (void)name;
     const struct key_search *search = user;
     const struct identity wanted = {st->st_dev, st->st_ino};
-    if (bsearch(&wanted, search->used->items, search->used->n, sizeof wanted, compare) == NULL)
+    if (bsearch(&wanted, search->used->items, search->used->n, sizeof wanted, compare) == NULL &&
+        !is_of_disabled(path, name))
         diag_warn(search->diags, path, 0, NULL, "not read: no tenant names this key file");
 }
 

@@ -12,63 +12,78 @@ static const char *shown(const char *s)
     return text_escape_str(buf, sizeof buf, s);
 }
 
-/* Begins an option; the first one of a key begins its line. */
-static void begin_option(size_t *n)
+/* Options of one key, as they are written. */
+struct writing {
+    FILE *to;
+    const char *first; /* goes before the first of them */
+    size_t n;
+};
+
+static void begin_option(struct writing *w)
 {
-    fputs((*n)++ == 0 ? ";     " : ", ", stdout);
+    fputs(w->n++ == 0 ? w->first : ", ", w->to);
 }
 
-static void print_address_option(const struct address_list *list, size_t *n)
+static void write_address_option(struct writing *w, const struct address_list *list)
 {
     if (list->n == 0)
         return;
-    begin_option(n);
-    fputs("from=\"", stdout);
+    begin_option(w);
+    fputs("from=\"", w->to);
     for (size_t i = 0; i < list->n; i++)
-        printf("%s%s", i > 0 ? "," : "", shown(list->rules[i].text));
-    putchar('"');
+        fprintf(w->to, "%s%s", i > 0 ? "," : "", shown(list->rules[i].text));
+    fputc('"', w->to);
 }
 
-static void print_principals(const struct str_list *names, size_t *n)
+static void write_principals(struct writing *w, const struct str_list *names)
 {
     if (names->n == 0)
         return;
-    begin_option(n);
-    fputs("principals=\"", stdout);
+    begin_option(w);
+    fputs("principals=\"", w->to);
     for (size_t i = 0; i < names->n; i++)
-        printf("%s%s", i > 0 ? "," : "", shown(names->items[i]));
-    putchar('"');
+        fprintf(w->to, "%s%s", i > 0 ? "," : "", shown(names->items[i]));
+    fputc('"', w->to);
 }
 
 /* In the words of a key file, though not always in those that stand there. */
-static void print_options(const struct policy_key *key)
+static void write_options(struct writing *w, const struct policy_key *key)
 {
-    size_t n = 0;
     if (key->is_authority) {
-        begin_option(&n);
-        fputs("cert-authority", stdout);
+        begin_option(w);
+        fputs("cert-authority", w->to);
     }
-    print_principals(&key->principals, &n);
+    write_principals(w, &key->principals);
     if (key->restricted) {
-        begin_option(&n);
-        fputs("no-pty", stdout);
+        begin_option(w);
+        fputs("no-pty", w->to);
     }
-    print_address_option(&key->from, &n);
+    write_address_option(w, &key->from);
     if (key->expires != 0) {
         char when[MOMENT_TEXT_MAX];
-        begin_option(&n);
-        printf("until %s", moment_format(key->expires, when));
+        begin_option(w);
+        fprintf(w->to, "until %s", moment_format(key->expires, when));
     }
     if (key->force != NULL) {
-        begin_option(&n);
-        printf("command=\"%s\"", shown(key->force));
+        begin_option(w);
+        fprintf(w->to, "command=\"%s\"", shown(key->force));
     }
     for (size_t i = 0; i < key->environment.n; i++) {
-        begin_option(&n);
-        printf("environment=\"%s\"", shown(key->environment.items[i]));
+        begin_option(w);
+        fprintf(w->to, "environment=\"%s\"", shown(key->environment.items[i]));
     }
-    if (n > 0)
-        putchar('\n');
+}
+
+size_t show_keys_options(const struct policy_key *key, char *buf, size_t cap)
+{
+    buf[0] = '\0';
+    struct writing w = {.to = fmemopen(buf, cap, "w"), .first = ""};
+    if (w.to == NULL)
+        return 0;
+    write_options(&w, key);
+    (void)fclose(w.to);
+    buf[cap - 1] = '\0';
+    return w.n;
 }
 
 void show_keys_print(const struct tenant *tenant)
@@ -78,7 +93,10 @@ void show_keys_print(const struct tenant *tenant)
         printf("; key %s %s%s%s (%s:%u)\n", key->fingerprint, key->type,
                key->comment[0] != '\0' ? " " : "", shown(key->comment), key->origin.file,
                key->origin.line);
-        print_options(key);
+        struct writing w = {.to = stdout, .first = ";     "};
+        write_options(&w, key);
+        if (w.n > 0)
+            putchar('\n');
     }
 }
 

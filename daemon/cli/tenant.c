@@ -6,8 +6,8 @@
 #include "cleanup.h"
 
 static const struct cli_command *const verbs[] = {
-    &tenant_add_command,
-    &tenant_templates_command,
+    &tenant_add_command,    &tenant_list_command,   &tenant_disable_command,
+    &tenant_enable_command, &tenant_remove_command, &tenant_templates_command,
 };
 
 static int tenant_run(struct cli *cli)
@@ -17,7 +17,7 @@ static int tenant_run(struct cli *cli)
 
 const struct cli_command tenant_command = {
     .name = "tenant",
-    .synopsis = "add|templates [ARGUMENT...]",
-    .summary = "Add tenants without writing policy: see 'postern tenant --help'",
+    .synopsis = "add|list|disable|enable|remove|templates [ARGUMENT...]",
+    .summary = "Add, list, disable and remove tenants: see 'postern tenant --help'",
     .run = tenant_run,
 };

@@ -8,7 +8,8 @@
 #include "drop_in.h"
 
 extern const struct cli_command tenant_add_command, tenant_list_command, tenant_disable_command,
-    tenant_enable_command, tenant_remove_command, tenant_templates_command;
+    tenant_enable_command, tenant_remove_command, tenant_templates_command, key_add_command,
+    key_remove_command, key_list_command;
 
 /* Files of the tenant that `postern tenant add` writes, below policy.d: printf formats. */
 #define TENANT_FILE "tenant-%s.ini"
@@ -29,6 +30,16 @@ bool change_option(struct change_options *options, int id);
 
 /* Runs the verb that argv[1] names, as a subcommand of its own. */
 int run_verb(struct cli *cli, const struct cli_command *const *verbs, size_t n);
+
+/* Whether this can be a tenant's, and a file's; else that has been said. Returns an exit status. */
+int tenant_check_name(const struct cli *cli, const char *name);
+
+/* Whether a file of policy.d is that of a disabled tenant, and whose: `name` has room for 64 bytes.
+ */
+bool tenant_is_disabled_file(const char *file, char *name, size_t cap);
+
+/* The workspace of a tenant that the policy calls `path`; malloc'd, or NULL: out of memory. */
+char *tenant_workspace(const char *path, const char *tenant);
 
 /* "postern: there is no tenant ...", and what was meant. Returns EX_DATAERR. */
 int tenant_unknown(const struct policy *policy, const char *name);

@@ -4,6 +4,7 @@
 #include "cleanup.h"
 #include "host_limits.h"
 #include "key_source.h"
+#include "policy_files.h"
 #include "problems.h"
 #include "template_file.h"
 #include "tenant.h"
@@ -77,17 +78,6 @@ static bool are_lines(const struct arguments *a)
     return good;
 }
 
-static int check_name(const struct cli *cli, const char *name)
-{
-    struct err err = {0};
-    if (value_name(name, &err) < 0)
-        return cli_usage_error(cli, "%s", err.text);
-    /* Files of such names are a package manager's, and not read. */
-    if (strstr(name, ".dpkg-") != NULL || strstr(name, ".ucf-") != NULL)
-        return cli_usage_error(cli, "'%s': a file of this name would not be read", name);
-    return EX_OK;
-}
-
 /* False: the run is over, with cli->status. */
 static bool parse(struct cli *cli, struct arguments *a)
 {
@@ -111,7 +101,7 @@ static bool parse(struct cli *cli, struct arguments *a)
         cli->status =
             cli_usage_error(cli, "a value holds a quote, a backslash or a control character");
     else
-        cli->status = check_name(cli, cli->words[0]);
+        cli->status = tenant_check_name(cli, cli->words[0]);
     a->name = cli->n_words == 1 ? cli->words[0] : NULL;
     return cli->status == EX_OK;
 }
@@ -131,6 +121,20 @@ static int find_places(struct add *add)
     add->key_file = drop_in_path(&add->drop_in, TENANT_KEYS, add->a.name);
     add->disabled = drop_in_path(&add->drop_in, TENANT_FILE DROP_IN_DISABLED, add->a.name);
     return add->ini == NULL || add->key_file == NULL || add->disabled == NULL ? EX_OSERR : EX_OK;
+}
+
+/* Whether the keys are there already, and nobody's: one who was stopped halfway has left them. */
+static bool are_left_over(const struct add *add)
+{
+    cleanup_free char *data = NULL;
+    size_t len = 0;
+    struct err err = {0};
+    for (size_t i = 0; i < add->before->files.n; i++)
+        if (strcmp(add->before->files.items[i], add->key_file) == 0)
+            return false;
+    return policy_files_host.read_file(NULL, add->key_file, KEY_FILE_SIZE_MAX, 0, &data, &len,
+                                       &err) == 0 &&
+           len == add->keys.text.len && memcmp(data, add->keys.text.data, len) == 0;
 }
 
 /* Nothing that is there is written over. Returns an exit status. */
@@ -157,7 +161,7 @@ static int refuse_existing(const struct add *add)
     }
     const char *const files[] = {add->ini, add->key_file};
     for (size_t i = 0; i < array_len(files); i++)
-        if (lstat(files[i], &st) == 0) {
+        if (lstat(files[i], &st) == 0 && (files[i] == add->ini || !are_left_over(add))) {
             fprintf(stderr,
                     "postern: %s is there already, and no tenant '%s': nothing is written over it; "
                     "move it away if nobody needs it\n",
@@ -208,8 +212,10 @@ static int write_policy(struct add *add)
         fprintf(stderr, "postern: template '%s': %s\n", wish.template, err.text);
         return EX_DATAERR;
     }
-    int status = drop_in_add(&add->drop_in, DROP_IN_CREATE, add->key_file,
-                             steal_ptr(add->keys.text.data), add->keys.text.len);
+    struct stat st;
+    enum drop_in_kind kind = lstat(add->key_file, &st) == 0 ? DROP_IN_REPLACE : DROP_IN_CREATE;
+    int status = drop_in_add(&add->drop_in, kind, add->key_file, steal_ptr(add->keys.text.data),
+                             add->keys.text.len);
     if (status != EX_OK) {
         free(text);
         return status;

@@ -11,15 +11,20 @@ _postern_files() {
     mapfile -t COMPREPLY < <(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")
 }
 
-# _postern_names POSTERN KIND: names in the policy that the line is about.
-_postern_names() {
+# _postern_ask POSTERN WORDS...: what it says of the policy that the line is about.
+_postern_ask() {
     local i config=()
     for ((i = 1; i + 1 < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
         -f | --config) config=(-f "${COMP_WORDS[i + 1]/#\~\//$HOME/}") ;;
         esac
     done
-    "$1" show --names "$2" "${config[@]}" 2>/dev/null
+    "$@" "${config[@]}" 2>/dev/null
+}
+
+# _postern_names POSTERN KIND: names in that policy.
+_postern_names() {
+    _postern_ask "$1" show --names "$2"
 }
 
 _postern_subcommands() {
@@ -40,6 +45,38 @@ _postern_templates() {
     "$1" tenant templates 2>/dev/null | sed -n 's/^\([^ ]*\) .*/\1/p'
 }
 
+# _postern_changes POSTERN WORDS...: what `tenant` and `key` are about, of the tenants that there are.
+_postern_changes() {
+    local postern=$1 at=$COMP_CWORD
+    case ${COMP_WORDS[1]}-${COMP_WORDS[2]} in
+    tenant-enable)
+        _postern_candidates "$(_postern_ask "$postern" tenant list |
+            sed -n 's/^\([^ ]*\) .* disabled .*/\1/p')"
+        ;;
+    tenant-disable | tenant-remove | key-list)
+        _postern_candidates "$(_postern_names "$postern" tenants)"
+        ;;
+    tenant-templates) _postern_files ;;
+    key-add | key-remove)
+        if [ "$at" = 3 ]; then
+            _postern_candidates "$(_postern_names "$postern" tenants)"
+        elif [ "${COMP_WORDS[2]}" = add ]; then
+            _postern_files
+        else
+            # To readline, a colon is a word of its own.
+            local begin=
+            if [ "${COMP_WORDS[at]}" = : ]; then
+                begin=SHA256: COMP_WORDS[at]=
+            elif [ "${COMP_WORDS[at - 1]}" = : ]; then
+                begin=SHA256:
+            fi
+            _postern_candidates "$(_postern_ask "$postern" key list "${COMP_WORDS[3]}" |
+                sed -n "s/.* \(SHA256:[^ ]*\) .*/\1/p" | sed "s/^$begin//")"
+        fi
+        ;;
+    esac
+}
+
 # As `complete -F` calls it: $1 is the command, $2 the word to complete, $3 the one before it.
 _postern() {
     local postern=${1/#\~\//$HOME/}
@@ -50,7 +87,7 @@ _postern() {
     fi
     local sub=("${COMP_WORDS[1]}")
     case ${sub[0]} in
-    tenant)
+    tenant | key)
         if [ "$COMP_CWORD" = 2 ]; then
             _postern_candidates "$(_postern_verbs "$postern" "${sub[0]}")"
             return
@@ -72,7 +109,7 @@ _postern() {
     --color) _postern_candidates 'auto always never' ;;
     --template) _postern_candidates "$(_postern_templates "$postern")" ;;
     --network) _postern_candidates 'none loopback host' ;;
-    --from | --at | --subsystem | --env | --name) ;;
+    --from | --at | --subsystem | --env | --name | --comment | --expiry) ;;
     -f | --config | --key | --against | --output | --cwd | --probe | --workspace) _postern_files ;;
     *)
         case $2 in
@@ -81,6 +118,7 @@ _postern() {
             case ${COMP_WORDS[1]} in
             help) _postern_candidates "$(_postern_subcommands "$postern")" ;;
             check | test | replay | learn) _postern_files ;;
+            tenant | key) _postern_changes "$postern" ;;
             esac
             ;;
         esac

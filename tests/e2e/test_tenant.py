@@ -125,6 +125,208 @@ class Served(TenantTest):
         self.assertRan(self.server.ssh("runner", "echo $RUNNER; grep -c : /proc/net/dev",
                                        key="bob"), out=b"postern\n1\n")
 
+    def test_keys_come_and_go(self):
+        self.addCleanup(self.forget, "team")
+        self.add("team")
+        carol = self.server.path("user_carol.pub")
+        self.assertEqual(self.server.ssh("team", "true", key="carol").code, 255)
+        got = self.postern("key", "add", "team", carol, "--comment", "carol's laptop", "--from",
+                           "127.0.0.0/8", "--from", "::1", "--expiry", "90d")
+        self.assertEqual(got.err, b"")
+        self.assertLine(got.out, rf"key       {re.escape(self.server.fingerprint('carol'))} "
+                                 r"ssh-ed25519 carol's laptop")
+        self.assertRan(self.server.ssh("team", "echo $POSTERN_KEY", key="carol"),
+                       out=b"carol's laptop\n")
+        self.assertRegex(self.files()["keys/team"].decode().splitlines()[1],
+                         r'^from="127\.0\.0\.0/8,::1",expiry-time="\d{14}Z" ssh-ed25519 AAAA\S+ '
+                         r"carol's laptop$")
+        listed = self.postern("key", "list", "team").out
+        self.assertLine(listed, rf"team +{re.escape(self.server.fingerprint('carol'))} +ssh-ed25519 +"
+                                r"carol's laptop +.*/keys/team:2")
+        self.assertLine(listed, r' +from="127\.0\.0\.0/8,::1", until 20.*Z')
+        # Who is connected with it loses the connection.
+        path, client = self.server.mux("team", key="carol")
+        self.assertRan(self.server.ssh("team", "true", flags=["-S", path]))
+        self.postern("key", "remove", "team", "carol's laptop")
+        self.assertEqual(client.wait(20 * PATIENCE), 255)
+        self.assertEqual(self.server.ssh("team", "true", key="carol").code, 255)
+        self.assertRan(self.server.ssh("team", "true", key="bob"))
+
+    def test_disabled_and_removed_while_connected(self):
+        self.addCleanup(self.forget, "guest")
+        home = self.server.path("home/guest")
+        self.add("guest", "--workspace", self.server.path("home/%t"))
+        self.assertRan(self.server.ssh("guest", "echo mine >file", key="bob"))
+        before = self.files()
+        for verb in ("disable", "remove"):
+            path, client = self.server.mux("guest", key="bob")
+            running = self.server.popen_ssh("guest", "echo on; sleep 1000", flags=["-S", path])
+            self.assertEqual(running.stdout.readline(), b"on\n")
+            got = self.postern("tenant", verb, "guest")
+            self.assertEqual(got.err, b"")
+            self.assertEqual(client.wait(20 * PATIENCE), 255)
+            running.communicate(timeout=20 * PATIENCE)
+            self.assertEqual(self.server.ssh("guest", "true", key="bob").code, 255)
+            if verb == "remove":
+                continue
+            self.assertLine(got.out, r"renamed   .*/tenant-guest\.ini -> \.disabled")
+            self.assertLine(self.postern("tenant", "list").out,
+                            r"guest +- +- +- +disabled +.*/tenant-guest\.ini\.disabled")
+            self.assertRan(run([POSTERN, "check", "--strict", "-f", self.server.config], check=False),
+                           out=None)
+            self.postern("tenant", "disable", "guest", code=65)
+            self.postern("tenant", "enable", "guest")
+            self.assertEqual(self.files(), before)
+            self.assertRan(self.server.ssh("guest", "cat file", key="bob"), out=b"mine\n")
+        self.assertLine(got.out, r"removed   .*/tenant-guest\.ini")
+        self.assertLine(got.out, r"removed   .*/keys/guest")
+        self.assertLine(got.out, rf"kept      {re.escape(home)}: .*")
+        self.assertEqual([f for f in self.files() if "guest" in f], [])
+        self.assertTrue(os.path.exists(f"{home}/file"))
+        # The same name, the same uid: its files are its own again.
+        self.add("guest", "--workspace", self.server.path("home/%t"))
+        self.assertRan(self.server.ssh("guest", "cat file", key="bob"), out=b"mine\n")
+
+
+class Changes(TenantTest):
+    """Files alone: what may be changed, what is left alone, and what is said of it."""
+
+    def refused(self, code, pattern, *words, **how):
+        before = self.files()
+        got = self.postern(*words, code=code, **how)
+        self.assertRegex((got.err + got.out).decode(), pattern)
+        self.assertEqual(self.files(), before)
+
+    def policy(self, text):
+        self.server.write_policy(text, "more.ini")
+        self.addCleanup(os.unlink, self.server.path("policy.d/more.ini"))
+
+    def test_hand_written_files_are_left_alone(self):
+        for verb, word in (("disable", "comment out it at"), ("remove", "remove it at")):
+            self.refused(65, r"tenant 'old' is in a file that 'postern tenant add' didn't write: "
+                             rf"{word} .*/tenants\.ini:5", "tenant", verb, "old")
+        self.addCleanup(self.forget, "mine")
+        self.add("mine")
+        with open(self.server.path("policy.d/tenant-mine.ini"), "a", encoding="utf-8") as f:
+            f.write('[tenant "second"]\nextends = mine\n')
+        self.refused(65, r"the file of tenant 'mine' holds others, such as 'second', too: remove it at "
+                         r".*tenant-mine\.ini:\d+", "tenant", "remove", "mine")
+
+    def test_what_others_need_stays(self):
+        self.addCleanup(self.forget, "base")
+        self.add("base")
+        self.policy('[tenant "child"]\nextends = base\n')
+        for verb in ("disable", "remove"):
+            self.refused(78, r"more\.ini:2: error: .*'base'", "tenant", verb, "base")
+        self.server.write_policy('[tenant "child"]\nkeys = keys/base\nsandbox = plain\nshell = /bin/sh\n', "more.ini")
+        self.refused(65, r"keys/base holds the keys of 'child' as well as of 'base'", "key", "remove",
+                     "base", "bob@client")
+        self.refused(65, r"keys/base holds the keys of 'child' as well as of 'base'", "key", "add",
+                     "base", self.server.path("user_carol.pub"))
+        self.postern("tenant", "remove", "base")
+        self.assertEqual([f for f in self.files() if "base" in f], ["keys/base"])
+
+    def test_wrong_names(self):
+        for words in (("disable", "nobody"), ("enable", "nobody"), ("remove", "nobody")):
+            self.refused(65, r"there is no tenant 'nobody'", "tenant", *words)
+        self.refused(65, r"there is no tenant 'odl': did you mean 'old'\?", "tenant", "remove", "odl")
+        self.refused(65, r"tenant 'old' is not disabled", "tenant", "enable", "old")
+        self.refused(64, r"error", "tenant", "remove", "../old")
+        self.refused(64, r"takes the name of one tenant", "tenant", "remove")
+        self.refused(65, r"there is no tenant 'nobody'", "key", "list", "nobody")
+        self.refused(65, r"there is no tenant 'nobody'", "key", "add", "nobody",
+                     self.server.path("user_bob.pub"))
+
+    def test_wrong_keys(self):
+        pub = self.server.path("user_alice.pub")
+        self.refused(65, r"tenant 'old' has SHA256:\S+ already: .*/keys/alice:1", "key", "add", "old",
+                     pub)
+        self.refused(65, r"private key", "key", "add", "old", self.server.path("user_bob"))
+        self.refused(64, r"takes a tenant and files", "key", "add", "old")
+        bob = self.server.path("user_bob.pub")
+        self.refused(64, r"--expiry is a day", "key", "add", "old", bob, "--expiry", "soon")
+        self.refused(64, r"control character", "key", "add", "old", bob, "--comment", "a\nb")
+        self.refused(78, r"keys/alice:2: error: .*from", "key", "add", "old", bob, "--from", "here")
+        self.refused(78, r"keys/alice:2: error: .*", "key", "add", "old", "-", "--from", "10.0.0.0/8",
+                     stdin=b'from="::1" ' + self.public("bob"))
+        self.refused(65, r"tenant 'old' has no key 'alcie@client': did you mean 'alice@client'\?; "
+                         r"'postern key list old' lists", "key", "remove", "old", "alcie@client")
+
+    def public(self, name):
+        with open(self.server.path(f"user_{name}.pub"), "rb") as f:
+            return f.read()
+
+    def test_other_lines_stay(self):
+        path = self.server.path("policy.d/keys/alice")
+        with open(path, "rb") as f:
+            alice = f.read()
+        self.addCleanup(self.server.write, "policy.d/keys/alice", alice)
+        text = (b"# a comment\n\n" + alice + b"  # and\n" + b"restrict " + self.public("bob").rstrip()
+                + b"  \n\n# no newline at the end")
+        self.server.write("policy.d/keys/alice", text, mode=0o600)
+        os.chown(path, 0, 12)
+        self.postern("key", "add", "old", self.server.path("user_carol.pub"))
+        self.assertEqual(self.files()["keys/alice"], text + b"\n" + self.public("carol"))
+        self.postern("key", "remove", "old", self.server.fingerprint("bob"))
+        self.assertEqual(self.files()["keys/alice"],
+                         b"# a comment\n\n" + alice + b"  # and\n\n# no newline at the end\n"
+                         + self.public("carol"))
+        st = os.stat(path)
+        self.assertEqual((st.st_mode & 0o7777, st.st_gid), (0o600, 12))
+
+    def test_a_comment_of_two_keys(self):
+        path = "policy.d/keys/alice"
+        alice = self.files()["keys/alice"]
+        self.addCleanup(self.server.write, path, alice)
+        self.server.write(path, alice + self.public("bob").replace(b"bob@", b"alice@"))
+        self.refused(65, r"'alice@client' is the comment of several keys; name one by its "
+                         r"fingerprint:\n  SHA256:\S+ \(.*:1\)\n  SHA256:\S+ \(.*:2\)\n", "key",
+                     "remove", "old", "alice@client")
+        doc = json.loads(self.postern("key", "remove", "old", self.server.fingerprint("bob"), "--json",
+                                      "--dry-run").out)
+        self.assertEqual((doc["kind"], doc["changed"], doc["keys"]),
+                         ("key remove", False, [self.server.fingerprint("bob")]))
+
+    def test_which_file(self):
+        self.policy('[tenant "heir"]\nextends = old\n[tenant "two"]\nkeys = keys/x\nkeys = keys/y\n'
+                    'shell = /bin/sh\n[tenant "named"]\nkeys = keys/x1\nkeys = keys/named\n'
+                    'shell = /bin/sh\n[tenant "none"]\nshell = /bin/sh\n')
+        for name in ("x", "y", "x1", "named"):
+            self.server.write(f"policy.d/keys/{name}", "# none\n")
+            self.addCleanup(os.unlink, self.server.path(f"policy.d/keys/{name}"))
+        bob = self.server.path("user_bob.pub")
+        self.refused(65, r"tenant 'heir' has no key file of its own, its keys are inherited", "key",
+                     "add", "heir", bob)
+        self.refused(65, r"tenant 'none' has no key file of its own: ", "key", "add", "none", bob)
+        self.refused(65, r"tenant 'two' has 2 key files", "key", "add", "two", bob)
+        self.postern("key", "add", "named", bob)
+        self.assertEqual(self.files()["keys/named"], b"# none\n" + self.public("bob"))
+
+    def test_the_page_has_every_verb_and_option(self):
+        with open(os.path.join(SOURCE, "packaging/man/postern.1.scd"), encoding="utf-8") as f:
+            page = f.read()
+        for name in ("tenant", "key"):
+            usage = run([POSTERN, name, "--help"]).out.decode()
+            verbs = re.findall(rf"^  postern {name} ([a-z]+)", usage, re.M)
+            self.assertGreater(len(verbs), 2)
+            for verb in verbs:
+                self.assertRegex(page, rf"\*{name}\* .*\*{verb}\*")
+                usage = run([POSTERN, name, verb, "--help"]).out.decode()
+                self.assertTrue(usage.startswith(f"usage: postern {name} {verb}"), usage)
+                for option in re.findall(r"--[a-z-]+", usage):
+                    self.assertIn(f"*{option}*", page, verb)
+
+    def test_lists(self):
+        doc = json.loads(self.postern("tenant", "list", "--json").out)
+        self.assertEqual(doc["tenants"], [
+            {"name": "old", "login": "old", "keys": "1", "sandbox": "plain", "state": "enabled",
+             "file": self.server.path("policy.d/tenants.ini"), "line": 5}])
+        self.assertLine(self.postern("tenant", "list").out,
+                        r"old +old +1 +plain +enabled +.*/tenants\.ini:5")
+        doc = json.loads(self.postern("key", "list", "--json").out)
+        self.assertEqual([(t["name"], [k["fingerprint"] for k in t["keys"]]) for t in doc["tenants"]],
+                         [("old", [self.server.fingerprint("alice")])])
+
 
 class Refused(TenantTest):
     """Wrong types first: each is refused with its place, and nothing is left behind."""
@@ -245,6 +447,15 @@ class Unserved(TenantTest):
         self.assertLine(got.out, r"server    none is running with this configuration: .*")
         self.assertEqual(run([POSTERN, "check", "--strict", "-f", self.server.config]).code, 0)
 
+    def test_the_keys_of_somebody_else(self):
+        self.addCleanup(self.forget, "bob")
+        with open(self.server.path("user_bob.pub"), "rb") as f:
+            self.server.write("policy.d/keys/bob", f.read())
+        self.server.write_policy('[tenant "x"]\nkeys = keys/bob\nshell = /bin/sh\n', "x.ini")
+        self.addCleanup(os.unlink, self.server.path("policy.d/x.ini"))
+        got = self.add("bob", code=73)
+        self.assertIn(b"keys/bob is there already", got.err)
+
     def test_dry_run(self):
         before = self.files()
         got = self.add("bob", "--dry-run")
@@ -306,7 +517,9 @@ class Unserved(TenantTest):
                 self.assertIn(left, ([], [".tenant-bob.ini.postern", "keys/bob"], ["keys/bob"],
                                      ["keys/.bob.postern"], ["keys/bob", "tenant-bob.ini"]),
                               (call, kills))
-                # What the next one finds halfway is no obstacle, but for a file of the same name.
+                # What is left halfway is no obstacle to the same command.
+                if "tenant-bob.ini" not in left:
+                    self.add("bob")
                 self.forget("bob")
             self.assertGreaterEqual(kills, at_least, call)
             self.assertNotIn(".bob.postern", " ".join(self.files()))
@@ -318,7 +531,9 @@ class Unserved(TenantTest):
             ["strace", "-qq", "-o", "/dev/null", "-e", f"inject={call}:signal=KILL:when={when}",
              POSTERN, "tenant", "add", "bob", "-f", self.server.config, "--template",
              f"{TEMPLATES}/shell.ini", "--key", self.server.path("user_bob.pub")],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False, env=clean_env("/"))
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
+            # Leaks can't be looked for in a process that is traced.
+            env={**clean_env("/"), "ASAN_OPTIONS": "detect_leaks=0"})
         self.assertIn(got.returncode, (0, -signal.SIGKILL, 128 + signal.SIGKILL), got)
         return got.returncode
 

@@ -12,7 +12,7 @@ from harness import (PATIENCE, POSTERN, SANITIZED, SOURCE, PosternTest, clean_en
 
 COMPLETIONS = os.path.join(SOURCE, "packaging/completions")
 SUBCOMMANDS = ["check", "show", "explain", "test", "replay", "doctor", "learn", "self-test",
-               "tenant", "version", "help"]
+               "tenant", "key", "version", "help"]
 ESC = b"\033["
 EVERY_BYTE = bytes(range(1, 256))
 
@@ -358,6 +358,19 @@ class Completion(ToolTest):
         self.assertEqual(self.bash("tenant", "a"), ["add"])
         self.assertEqual(self.bash("tenant", "add", "x", "--temp"), ["--template"])
         self.assertEqual(self.bash("tenant", "add", "x", "--network", "l"), ["loopback"])
+        where = ["-f", self.config]
+        self.assertEqual(self.bash("key", "rem"), ["remove"])
+        self.assertEqual(self.bash("tenant", "disable", *where, ""), ["acme", "git"])
+        fingerprint = self.server.fingerprint("alice")
+        self.assertEqual(self.bash("key", "remove", "acme", *where, "SHA"), [fingerprint])
+        # As readline takes a fingerprint apart.
+        begin, end = fingerprint.split(":")
+        self.assertEqual(self.bash("key", "remove", "acme", *where, begin, ":"), [end])
+        self.assertEqual(self.bash("key", "remove", "acme", *where, begin, ":", end[:4]), [end])
+        self.assertEqual(self.bash("key", "list", *where, "a"), ["acme"])
+        aside = self.server.write("policy.d/tenant-off.ini.disabled", "")
+        self.assertEqual(self.bash("tenant", "enable", *where, ""), ["off"])
+        os.unlink(aside)
 
     def test_bash_by_its_own_completion(self):
         """The file as bash-completion finds it: by the name of the command."""
@@ -385,6 +398,10 @@ class Completion(ToolTest):
         self.assertEqual(self.zsh("help", ""), SUBCOMMANDS)
         self.assertIn("add", self.zsh("tenant", "a"))
         self.assertIn("--template", self.zsh("tenant", "add", "x", "--temp"))
+        where = ["-f", self.config]
+        self.assertEqual(self.zsh("tenant", "remove", *where, ""), ["acme", "git"])
+        self.assertEqual(self.zsh("key", "remove", "acme", *where, ""),
+                         [self.server.fingerprint("alice")])
 
 
 class Replay(ToolTest):
