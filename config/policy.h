@@ -102,8 +102,11 @@ struct server_config {
     char *banner;              /* lines that end in CR LF; NULL: none */
     uid_t uid_first, uid_last; /* uid-range = FIRST-LAST; default 1879048192-2147483647 */
     struct origin uid_range_at;
-    char *state_dir; /* what the server has to remember; default /var/lib/postern */
-    char *cgroup;    /* directory of cgroup v2 to run in; NULL: the one that it was started in */
+    char *state_dir;    /* what the server has to remember; default /var/lib/postern */
+    char *cgroup;       /* directory of cgroup v2 to run in; NULL: the one that it was started in */
+    char *metrics_file; /* ends in ".prom"; NULL: none is written */
+    uint64_t metrics_ms;      /* between two writings; default 15 s */
+    uint32_t metrics_tenants; /* that have series of their own; default 200 */
     enum limits_mode limits;
     bool limits_unclear; /* `limits` or `cgroup` was refused: seen while a policy is judged alone */
     uid_t policy_owner;  /* who besides root may own policy and key files; default 0 */

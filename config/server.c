@@ -320,6 +320,38 @@ static int set_banner(struct loader *l, void *target, const struct origin *at, c
     return banner_load(l, value, &((struct server_config *)target)->banner, err);
 }
 
+static int set_metrics_file(struct loader *l, void *target, const struct origin *at,
+                            const char *value, struct err *err)
+{
+    (void)at;
+    static const char suffix[] = ".prom";
+    size_t len = strlen(value);
+    if (value_path(value, err) < 0)
+        return -1;
+    /* "/.prom" is the least; collectors pass over names that begin with a dot. */
+    const char *name = strrchr(value, '/') + 1;
+    if (len < sizeof suffix || strcmp(value + len - (sizeof suffix - 1), suffix) != 0 ||
+        name[0] == '.')
+        return err_set(err, 0,
+                       "the collector of textfiles reads names that end in '.prom' alone, "
+                       "such as postern.prom");
+    return set_text(l, &((struct server_config *)target)->metrics_file, value, err);
+}
+
+static int set_metrics_interval(struct loader *l, void *target, const struct origin *at,
+                                const char *value, struct err *err)
+{
+    (void)l;
+    (void)at;
+    uint64_t ms = 0;
+    if (value_time(value, false, &ms, err) < 0)
+        return -1;
+    if (ms < 1000 || ms > 3600000)
+        return err_set(err, 0, "'metrics-interval' is from 1s to 1h");
+    ((struct server_config *)target)->metrics_ms = ms;
+    return 0;
+}
+
 #define AT(member)      .offset = offsetof(struct server_config, member)
 #define FALLBACK_LISTEN "0.0.0.0:2222\n[::]:2222"
 #define FALLBACK_HOST_KEYS                                                                         \
@@ -367,6 +399,10 @@ static const struct schema_key server_keys[] = {
      .infinite = true},
     {KEY("compression", KEY_SINGLE, "no"), .parse = schema_bool, AT(compression)},
     {KEY("banner", KEY_SINGLE, NULL), .set = set_banner},
+    {KEY("metrics-file", KEY_SINGLE, NULL), .set = set_metrics_file},
+    {KEY("metrics-interval", KEY_SINGLE, "15s"), .set = set_metrics_interval},
+    {KEY("metrics-tenants", KEY_SINGLE, "200"), .parse = schema_count, AT(metrics_tenants),
+     .min = 0, .max = 1000},
     {KEY("cgroup", KEY_SINGLE, NULL), .set = set_cgroup},
     {KEY("limits", KEY_SINGLE, "required"), .set = set_limits},
     {KEY("uid-range", KEY_SINGLE, "1879048192-2147483647"), .set = set_uid_range},

@@ -149,6 +149,24 @@ static void judge_state_dir(struct judging *j)
     complain(j, &at, EX_CANTCREAT, NULL, err.text);
 }
 
+/* Where root is to write again and again, nobody else may exchange anything. */
+static void judge_metrics_file(struct judging *j)
+{
+    const char *path = j->policy->server.metrics_file;
+    struct origin at = server_place(j->policy, "metrics-file");
+    char above[PATH_MAX], shown[SHOWN], text[ERR_TEXT_MAX];
+    struct err err = {0};
+    cleanup_fd int fd = -1;
+    if (path == NULL)
+        return;
+    (void)snprintf(above, sizeof above, "%.*s/", (int)(strrchr(path, '/') - path), path);
+    if (trusted_path_open_dir(above, 0, &fd, &err) == 0)
+        return;
+    (void)snprintf(text, sizeof text, "the directory of metrics-file %s: %.*s",
+                   text_escape_str(shown, sizeof shown, path), (int)sizeof shown, err.text);
+    complain(j, &at, EX_CANTCREAT, err.num == ENOENT ? "make it, mode 755" : NULL, text);
+}
+
 int host_server_judge(const struct host_judge *judge, const struct policy *policy,
                       struct diags *diags)
 {
@@ -158,5 +176,6 @@ int host_server_judge(const struct host_judge *judge, const struct policy *polic
     judge_user(&judging);
     judge_audit(&judging);
     judge_state_dir(&judging);
+    judge_metrics_file(&judging);
     return judging.code;
 }

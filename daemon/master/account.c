@@ -95,6 +95,28 @@ void account_put(struct json *json, const struct audit_end *end)
     put_limits(json, end);
 }
 
+/* As the audit's user_ms and system_ms. */
+static uint64_t cpu_us(const struct audit_end *end)
+{
+    const struct cgroup_usage *used = end->used;
+    if (used != NULL && used->user_us != CGROUP_UNKNOWN && used->system_us != CGROUP_UNKNOWN)
+        return used->user_us + used->system_us;
+    return end->usage != NULL ? end->usage->user_us + end->usage->system_us : 0;
+}
+
+void account_count(struct server *server, const struct audit_end *end)
+{
+    const struct metrics_exec exec = {.tenant = end->record->tenant,
+                                      .verdict = end->outcome->verdict,
+                                      .cpu_us = cpu_us(end),
+                                      .refused_calls = end->refused,
+                                      .counted = end->counted,
+                                      .bytes = {[METRICS_IN] = end->bytes_in,
+                                                [METRICS_OUT] = end->bytes_out,
+                                                [METRICS_ERR] = end->bytes_err}};
+    metrics_exec(&server->metrics, &exec);
+}
+
 char *account_receipt(const struct audit_end *end, char *buf)
 {
     static struct json json;

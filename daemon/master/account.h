@@ -13,6 +13,9 @@ enum { RECEIPT_VERSION = 1 };
 /* Adds how it ended, what it used and its limits. */
 void account_put(struct json *json, const struct audit_end *end);
 
+/* Counts it for monitoring. */
+void account_count(struct server *server, const struct audit_end *end);
+
 /*
  * The receipt as messages carry it: "postern: receipt: {…", to which the session adds the bytes
  * that it has carried and the closing brace. Written to buf[IPC_RECEIPT_MAX + 1], which is

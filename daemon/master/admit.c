@@ -20,6 +20,7 @@ enum { DENIALS_AT_ONCE = 500, DENIAL_MS = 50 };
 struct refusal {
     enum verdict verdict;
     enum limit limit;
+    enum denial kind; /* where it is for no limit */
     const char *reason;
     const struct origin *rule;
     enum explain_level explain;
@@ -96,6 +97,7 @@ static void record_denial(const struct asking *asking, const struct refusal *ref
                                       .limit = room_limit_word(refusal->limit),
                                       .queued_ms = waited_ms(asking)};
     audit_start(asking->connection->server, &start);
+    metrics_denied(&asking->connection->server->metrics, refusal->limit, refusal->kind);
     log_line(
         LOG_LEVEL_INFO, "%s: denied%s%s: %s (command: %s)", asking->record.id,
         asking->record.tenant[0] != '\0' ? " " : "", asking->record.tenant, refusal->reason,
@@ -115,6 +117,7 @@ static void refuse(const struct asking *asking, const struct refusal *refusal)
     struct audit_end end = {
         .record = &asking->record, .outcome = &outcome, .usage = &nothing, .counted = true};
     audit_end(connection->server, &end);
+    account_count(connection->server, &end);
     if (asking->record.receipt)
         account_receipt(&end, receipt);
     if (refusal->verdict == VERDICT_DENIED)
@@ -137,6 +140,7 @@ void admit_refuse(const struct asking *asking, const struct tenant *tenant, enum
     static const struct origin nowhere;
     const struct refusal refusal = {.verdict = VERDICT_DENIED,
                                     .limit = limit,
+                                    .kind = DENIAL_LOGIN,
                                     .reason = reason,
                                     .rule = tenant != NULL ? &tenant->origin : &nowhere,
                                     .explain = tenant != NULL ? tenant->explain : EXPLAIN_REASON};
@@ -161,6 +165,7 @@ static void refuse_by_rule(const struct asking *asking, const struct decision *d
     if (!decision->login.accepted)
         admit_describe_login(asking->connection, &decision->login, reason, sizeof reason);
     const struct refusal refusal = {.verdict = VERDICT_DENIED,
+                                    .kind = decision->login.accepted ? DENIAL_RULE : DENIAL_LOGIN,
                                     .reason = reason,
                                     .rule = &decision->rule,
                                     .explain = tenant != NULL ? tenant->explain : EXPLAIN_REASON};
@@ -182,6 +187,8 @@ static void start(const struct asking *asking, const struct decision *decision,
         .queued_ms = waited_ms(asking)};
     audit_start(server, &record);
     rate_take(&load->rate, tenant->rate, tenant->rate_ms, loop_now_ms());
+    if (asking->queued)
+        metrics_observe(&server->metrics, METRICS_QUEUE_WAIT, record.queued_ms * 1000);
     if (exec_start(asking->connection, asking->req, &asking->record, load, decision, &err) == 0)
         return;
     log_line(LOG_LEVEL_ERROR, "%s: %s", asking->record.id, err.text);
@@ -241,6 +248,7 @@ static void refuse_wish(const struct asking *asking, const struct decision *deci
     const struct tenant *tenant = decision->login.tenant;
     const struct refusal refusal = {
         .verdict = VERDICT_DENIED,
+        .kind = DENIAL_CLIENT_LIMIT,
         .reason = WISH_MEMORY
         " can't be kept: this server gives commands no cgroup with a limit of memory",
         .rule = &tenant->origin,

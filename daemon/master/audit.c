@@ -81,6 +81,7 @@ static void finish(struct server *server, struct json *json)
     if (!failed && generation->audit_failing)
         log_line(LOG_LEVEL_WARNING, "the audit trail is written again");
     generation->audit_failing = failed;
+    server->metrics.counters.audit_lines[!failed]++;
 }
 
 static const char *or_null(const char *text)

@@ -60,6 +60,7 @@ static void tell(struct exec *exec, const struct egress_event *event)
         return;
     }
     exec->blocked[exec->n_blocked++] = *event;
+    exec->server->metrics.counters.refusals[METRICS_NETWORK]++;
     audit_blocked(exec->server, &exec->record, spec, event);
     log_line(LOG_LEVEL_INFO, "%s: %s", exec->record.id,
              blocked_describe(spec, event, EXPLAIN_RULE, text));

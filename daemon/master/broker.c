@@ -101,6 +101,7 @@ static void record_auth(const struct connection *connection, const struct msg_re
     struct key_description description;
     key_describe(&policy_files_host, req->blob.data, req->blob.len, &description);
     auth_log_result(connection, req, login, accepted, &description);
+    metrics_auth(&connection->server->metrics, req->method, accepted);
     audit_auth(connection, req, login, accepted, &description);
 }
 

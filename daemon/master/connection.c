@@ -249,6 +249,7 @@ void connection_start(struct server *server, int socket_fd, const struct client 
         connection_free(connection);
         return;
     }
+    server->metrics.counters.connections++;
     log_line(LOG_LEVEL_DEBUG, "connection %s from %s port %u on %s port %u", connection->id,
              connection->peer_host, connection->peer_port, connection->local_host,
              connection->local_port);
@@ -308,6 +309,7 @@ bool connection_on_died(struct server *server, uint64_t conn, unsigned signo, un
     struct connection *connection = connection_find(server, conn);
     /* SIGKILL is ours or the operator's, never the peer's doing. */
     bool crashed = signo != 0 && signo != SIGKILL;
+    server->metrics.counters.session_crashes += crashed;
     if (connection != NULL && crashed)
         tell_death(connection, signo);
     else if (crashed)

@@ -138,6 +138,8 @@ static void close_record(struct exec *exec)
         return;
     struct audit_end end = account_of(exec);
     audit_end(exec->server, &end);
+    account_count(exec->server, &end);
+    metrics_observe(&exec->server->metrics, METRICS_DURATION, end.wall_ms * 1000);
     exec_free(exec);
 }
 
@@ -300,6 +302,8 @@ static void on_report(struct loop_source *source)
     }
     switch (report.type) {
     case REPORT_STARTED:
+        metrics_observe(&exec->server->metrics, METRICS_SANDBOX_START,
+                        loop_now_us() - exec->decided_us);
         break;
     case REPORT_NOTE:
         note_syscall(exec, &report.call);
@@ -374,6 +378,7 @@ int exec_start(struct connection *connection, const struct msg_req_exec *req,
         .source = {.fd = -1},
         .pidfd = -1,
         .started_ms = loop_now_ms(),
+        .decided_us = loop_now_us(),
     };
     (void)snprintf(exec->program, sizeof exec->program, "%s", decision->argv[0]);
     link_exec(exec);

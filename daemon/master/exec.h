@@ -77,6 +77,7 @@ struct exec {
     struct cgroup_usage used;
     struct verdict_total total;    /* of the tenant, when it ended */
     uint64_t started_ms, ended_ms; /* CLOCK_MONOTONIC */
+    uint64_t decided_us;           /* the same moment as started_ms */
     uint64_t bytes_in, bytes_out, bytes_err;
 };
 

@@ -10,12 +10,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* Why a connection is refused. */
-struct refusal {
-    const char *log;
-    const char *client; /* tells nothing of others */
-};
-
 static const struct server_config *config_of(const struct server *server)
 {
     return &server->current->policy->server;
@@ -59,12 +53,13 @@ static bool is_dropped_early(const struct server_config *config, size_t n)
 }
 
 /* Whether there is a place among those that have not logged in. */
-static const struct refusal *startup_refusal(struct server *server, bool exempt)
+static const struct gate_refusal *startup_refusal(struct server *server, bool exempt)
 {
-    static const struct refusal full = {"max-startups is reached",
-                                        "the server is busy; try again later"};
-    static const struct refusal early = {"dropped at random, as max-startups is near",
-                                         "the server is busy; try again later"};
+    static const struct gate_refusal full = {REFUSED_STARTUPS, "max-startups is reached",
+                                             "the server is busy; try again later"};
+    static const struct gate_refusal early = {REFUSED_EARLY,
+                                              "dropped at random, as max-startups is near",
+                                              "the server is busy; try again later"};
     const struct server_config *config = config_of(server);
     size_t n = server->n_unauthenticated;
     if (n >= config->max_startups)
@@ -74,15 +69,16 @@ static const struct refusal *startup_refusal(struct server *server, bool exempt)
     return is_dropped_early(config, n) ? &early : NULL;
 }
 
-static const struct refusal *source_refusal(struct server *server, const struct sockaddr *peer)
+static const struct gate_refusal *source_refusal(struct server *server, const struct sockaddr *peer)
 {
-    static const struct refusal penalised = {"its source is penalised",
-                                             "your address has to wait; try again later"};
-    static const struct refusal startups = {
-        "max-startups-per-source is reached",
+    static const struct gate_refusal penalised = {REFUSED_PENALTY, "its source is penalised",
+                                                  "your address has to wait; try again later"};
+    static const struct gate_refusal startups = {
+        REFUSED_SOURCE_STARTUPS, "max-startups-per-source is reached",
         "too many connections from your address that did not log in; try again later"};
-    static const struct refusal connections = {"max-connections-per-source is reached",
-                                               "too many connections from your address"};
+    static const struct gate_refusal connections = {REFUSED_SOURCE_CONNECTIONS,
+                                                    "max-connections-per-source is reached",
+                                                    "too many connections from your address"};
     const struct server_config *config = config_of(server);
     struct source_key key;
     if (!find_source(server, peer, &key))
@@ -97,11 +93,12 @@ static const struct refusal *source_refusal(struct server *server, const struct 
     return source->n_connections >= config->max_connections_source ? &connections : NULL;
 }
 
-static const struct refusal *judge(struct server *server, const struct client *client)
+static const struct gate_refusal *judge(struct server *server, const struct client *client)
 {
-    static const struct refusal full = {"max-connections is reached", "the server is full"};
+    static const struct gate_refusal full = {REFUSED_CONNECTIONS, "max-connections is reached",
+                                             "the server is full"};
     bool exempt = client->is_balancer || gate_is_exempt(server, client->peer);
-    const struct refusal *refusal = NULL;
+    const struct gate_refusal *refusal = NULL;
     if (server->n_connections >= config_of(server)->max_connections)
         return &full;
     if (!exempt)
@@ -121,10 +118,12 @@ static void tell_client(int fd, const char *why)
     (void)recv(fd, waste, sizeof waste, MSG_DONTWAIT);
 }
 
-void gate_log_refusal(struct server *server, const struct sockaddr *peer, const char *why)
+void gate_log_refusal(struct server *server, const struct sockaddr *peer,
+                      enum refused_reason reason, const char *why)
 {
     uint64_t second = loop_now_ms() / 1000;
     char host[IPC_HOST_MAX];
+    server->metrics.counters.refused[reason]++;
     server->n_refusals++;
     if (second == server->refusal_second)
         return;
@@ -138,19 +137,19 @@ void gate_log_refusal(struct server *server, const struct sockaddr *peer, const 
     server->n_refusals = 0;
 }
 
-void gate_refuse(struct server *server, int socket_fd, const struct sockaddr *peer, const char *log,
-                 const char *why)
+void gate_refuse(struct server *server, int socket_fd, const struct sockaddr *peer,
+                 const struct gate_refusal *refusal)
 {
-    gate_log_refusal(server, peer, log);
-    tell_client(socket_fd, why);
+    gate_log_refusal(server, peer, refusal->reason, refusal->log);
+    tell_client(socket_fd, refusal->client);
 }
 
 bool gate_admits(struct server *server, int socket_fd, const struct client *client)
 {
-    const struct refusal *refusal = judge(server, client);
+    const struct gate_refusal *refusal = judge(server, client);
     if (refusal == NULL)
         return true;
-    gate_refuse(server, socket_fd, client->peer, refusal->log, refusal->client);
+    gate_refuse(server, socket_fd, client->peer, refusal);
     return false;
 }
 
@@ -161,6 +160,8 @@ void gate_offence(struct server *server, const struct sockaddr *peer, enum offen
     if (server->stopping || gate_is_exempt(server, peer) || !find_source(server, peer, &key))
         return;
     uint64_t length = penalty_add(&server->penalties, &key, offence, loop_now_ms());
+    server->metrics.counters.offences[offence]++;
+    server->metrics.counters.penalties += length > 0;
     if (length > 0)
         log_line(LOG_LEVEL_WARNING, "%s is not served for %lu s: %s", source_format(&key, source),
                  (unsigned long)(length / 1000), offence_name(offence));

@@ -20,14 +20,21 @@ struct client {
  * caller closes the socket. It may end another one that did not log in, to make room. */
 bool gate_admits(struct server *server, int socket_fd, const struct client *client);
 
-/* Refuses one: `log` and `why` are the reason for the log and for the client; the caller closes the
- * socket. */
-void gate_refuse(struct server *server, int socket_fd, const struct sockaddr *peer, const char *log,
-                 const char *why);
+/* Why a connection is refused. */
+struct gate_refusal {
+    enum refused_reason reason;
+    const char *log;
+    const char *client; /* tells nothing of others */
+};
 
-/* Says on the log that a connection was refused, unless much is said already: a flood of
- * connections must not become a flood of lines. */
-void gate_log_refusal(struct server *server, const struct sockaddr *peer, const char *why);
+/* Refuses one; the caller closes the socket. */
+void gate_refuse(struct server *server, int socket_fd, const struct sockaddr *peer,
+                 const struct gate_refusal *refusal);
+
+/* Counts that a connection was refused and says it on the log, unless much is said already: a flood
+ * of connections must not become a flood of lines. */
+void gate_log_refusal(struct server *server, const struct sockaddr *peer,
+                      enum refused_reason reason, const char *why);
 
 /* Whether the address is in [server] source-exempt. */
 bool gate_is_exempt(const struct server *server, const struct sockaddr *peer);

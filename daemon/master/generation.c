@@ -5,6 +5,7 @@
 #include "exec.h"
 #include "job.h"
 #include "log.h"
+#include "metrics_file.h"
 #include "policy_files.h"
 #include "presence.h"
 #include "share.h"
@@ -22,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 
 enum {
     RESPAWN_MS = 1000,
@@ -116,6 +118,7 @@ static int start_spawner(struct generation *generation, struct err *err)
     if (spawner_start(generation->policy, &generation->spawner, &pid, err) < 0)
         return -1;
     generation->child = child_new(server, pid);
+    server->metrics.counters.spawner_starts++;
     if (generation->child == NULL)
         err_set(err, ENOMEM, "spawner");
     else if (loop_add(server->loop, &generation->source, generation->spawner.fd, on_spawner, err) ==
@@ -193,13 +196,17 @@ void generation_unref(struct generation *generation)
     free(generation);
 }
 
-static void audit_loaded(const struct generation *generation)
+static void record_loaded(const struct generation *generation)
 {
     const struct policy *policy = generation->policy;
+    struct metrics_counters *counters = &generation->server->metrics.counters;
     struct audit_reload reload = {
         .number = generation->number, .loaded = true, .n_tenants = policy->n_tenants};
     for (size_t i = 0; i < policy->n_tenants; i++)
         reload.n_keys += policy->tenants[i].n_keys;
+    counters->reloads[true]++;
+    counters->last_reload = true;
+    counters->last_loaded_s = (uint64_t)time(NULL);
     audit_reload(generation->server, &reload);
 }
 
@@ -223,6 +230,8 @@ void generation_refused(struct server *server, size_t n_errors, const char *why)
     const struct audit_reload reload = {
         .number = server->generation_count + 1, .n_errors = n_errors, .reason = why};
     reopen_audit(server->current);
+    server->metrics.counters.reloads[false]++;
+    server->metrics.counters.last_reload = false;
     log_line(LOG_LEVEL_ERROR, "reload refused: %s; generation %" PRIu64 " stays", why,
              server->current->number);
     audit_reload(server, &reload);
@@ -237,6 +246,8 @@ static void make_current(struct generation *generation)
     server->generation_count = generation->number;
     server->current = generation;
     server->next = NULL;
+    metrics_set_max_tenants(&server->metrics, generation->policy->server.metrics_tenants);
+    metrics_file_apply(server);
     if (old != NULL) {
         old->state = GENERATION_RETIRED;
         generation_unref(old);
@@ -245,7 +256,7 @@ static void make_current(struct generation *generation)
         zygote_renew(server);
         log_line(LOG_LEVEL_INFO, "reloaded: generation %" PRIu64 ", %zu tenants",
                  generation->number, generation->policy->n_tenants);
-        audit_loaded(generation);
+        record_loaded(generation);
         presence_rejudge(server);
         notify_reloaded(server, true);
     }

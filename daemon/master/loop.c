@@ -84,6 +84,13 @@ uint64_t loop_now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+uint64_t loop_now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 static void heap_put(struct loop *loop, size_t slot, struct loop_timer *timer)
 {
     loop->heap[slot] = timer;

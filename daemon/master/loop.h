@@ -51,7 +51,8 @@ void loop_disarm(struct loop *loop, struct loop_timer *timer);
 /* Waits for, and runs, one round of events and due timers. Returns 0, or -1 with err. */
 int loop_turn(struct loop *loop, struct err *err);
 
-/* CLOCK_MONOTONIC in milliseconds. */
+/* CLOCK_MONOTONIC in milliseconds, and in microseconds. */
 uint64_t loop_now_ms(void);
+uint64_t loop_now_us(void);
 
 #endif

@@ -121,4 +121,5 @@ void presence_rejudge(struct server *server)
         judge(c);
     waiting_rejudge(server);
     tenant_loads_sweep(&server->loads, has_tenant, server->current->policy, loop_now_ms());
+    metrics_sweep(&server->metrics, has_tenant, server->current->policy);
 }

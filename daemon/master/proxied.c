@@ -47,7 +47,7 @@ static void refuse(struct proxied *proxied, const char *problem)
 {
     char why[160];
     (void)snprintf(why, sizeof why, "its PROXY header is refused: %s", problem);
-    gate_log_refusal(proxied->server, (struct sockaddr *)&proxied->peer, why);
+    gate_log_refusal(proxied->server, (struct sockaddr *)&proxied->peer, REFUSED_PROXY, why);
     proxied_free(proxied);
 }
 
@@ -58,6 +58,8 @@ static void on_late(struct loop_timer *timer)
 
 static void serve(struct proxied *proxied, const struct proxy_header *header)
 {
+    static const struct gate_refusal not_ready = {REFUSED_NO_SESSION, "no session process is ready",
+                                                  "the server is busy; try again later"};
     struct server *server = proxied->server;
     bool named = header->has_address;
     const struct sockaddr_storage peer = named ? header->source : proxied->peer;
@@ -69,8 +71,7 @@ static void serve(struct proxied *proxied, const struct proxy_header *header)
     loop_remove(server->loop, &proxied->source);
     proxied_free(proxied);
     if (server->zygote == NULL)
-        gate_refuse(server, fd, client.peer, "no session process is ready",
-                    "the server is busy; try again later");
+        gate_refuse(server, fd, client.peer, &not_ready);
     else if (gate_admits(server, fd, &client))
         connection_start(server, steal_fd(&fd), &client);
 }
@@ -129,15 +130,18 @@ static bool is_trusted(const struct server *server, const struct sockaddr *peer)
 
 void proxied_start(struct server *server, int socket_fd, const struct sockaddr *peer)
 {
+    static const struct gate_refusal stranger = {REFUSED_PROXY, "it is not in proxy-from",
+                                                 "this port is for a balancer"};
+    static const struct gate_refusal full = {REFUSED_PROXY, "too many wait to say whose they are",
+                                             "the server is busy; try again later"};
     cleanup_fd int fd = socket_fd;
     struct err err = {0};
     if (!is_trusted(server, peer)) {
-        gate_refuse(server, fd, peer, "it is not in proxy-from", "this port is for a balancer");
+        gate_refuse(server, fd, peer, &stranger);
         return;
     }
     if (!make_room(server)) {
-        gate_refuse(server, fd, peer, "too many wait to say whose they are",
-                    "the server is busy; try again later");
+        gate_refuse(server, fd, peer, &full);
         return;
     }
     struct proxied *proxied = calloc(1, sizeof *proxied);

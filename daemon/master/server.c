@@ -8,6 +8,7 @@
 #include "hostkeys.h"
 #include "listener.h"
 #include "log.h"
+#include "metrics_file.h"
 #include "reload.h"
 #include "terminate.h"
 #include "waiting.h"
@@ -113,6 +114,7 @@ void server_apply_settings(struct server *server)
 int server_start(struct server *server, struct err *err)
 {
     server->signals.fd = server->notify.fd = -1;
+    metrics_init(&server->metrics, (uint64_t)time(NULL));
     /* What limits come to is said when the cgroups are there. */
     struct host_judge judge = {.quiet_limits = true};
     struct policy *policy = generation_load_policy(server->options.config_path, &judge, false, err);
@@ -306,6 +308,7 @@ void server_free(struct server *server)
     listeners_close(server);
     reload_abandon(server);
     zygote_stop_all(server);
+    metrics_file_stop(server);
     while (server->connections != NULL)
         connection_free(server->connections);
     exec_abandon_all(server);

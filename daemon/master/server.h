@@ -9,6 +9,7 @@
 
 #include "ipc.h"
 #include "loop.h"
+#include "metrics.h"
 #include "notify.h"
 #include "penalty.h"
 #include "policy.h"
@@ -26,6 +27,7 @@ struct connection;
 struct exec;
 struct generation;
 struct listeners;
+struct metrics_file;
 struct proxied;
 struct reload;
 struct waiter;
@@ -76,7 +78,9 @@ struct server {
     uint64_t refusal_second; /* refused connections are logged once a second */
     unsigned n_refusals;
     struct penalties penalties;
-    char run_id[16]; /* tells this run's ids from those of other runs */
+    struct metrics metrics;
+    struct metrics_file *metrics_file; /* NULL: none is written */
+    char run_id[16];                   /* tells this run's ids from those of other runs */
     uint64_t conn_count;
     uint64_t exec_count;
     struct loop_timer stop_timer;     /* the longest that stopping may take */

@@ -162,8 +162,10 @@ int zygote_start(struct server *server, struct generation *generation, struct er
         run_session_program(zygote, generation->policy->server.session_path, err) == 0 &&
         (!signer_is_ready(zygote->signer) || send_setup(zygote, err) == 0) &&
         loop_add(server->loop, &zygote->source, zygote->link.fd, on_zygote, err) == 0 &&
-        loop_arm(server->loop, &zygote->deadline, STARTING_MS, on_deadline) == 0)
+        loop_arm(server->loop, &zygote->deadline, STARTING_MS, on_deadline) == 0) {
+        server->metrics.counters.zygote_starts++;
         return 0;
+    }
     zygote_free(zygote);
     return -1;
 }
@@ -347,6 +349,15 @@ static void on_zygote(struct loop_source *source)
     else if (in.msg.type == MSG_EVT_DIED)
         on_died(zygote, &in.msg.evt_died);
     ipc_drop_fds(&in);
+}
+
+void zygote_count(const struct server *server, uint64_t counts[METRICS_ZYGOTES])
+{
+    static const enum metrics_zygote states[] = {[ZYGOTE_STARTING] = METRICS_STARTING,
+                                                 [ZYGOTE_SERVING] = METRICS_SERVING,
+                                                 [ZYGOTE_RETIRED] = METRICS_RETIRED};
+    for (const struct zygote *zygote = server->zygotes; zygote != NULL; zygote = zygote->next)
+        counts[states[zygote->state]]++;
 }
 
 void zygote_stop_all(struct server *server)

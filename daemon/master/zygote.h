@@ -33,6 +33,9 @@ struct signer *zygote_signer(const struct zygote *zygote);
 void zygote_on_signer_ready(struct server *server, const struct signer *signer);
 void zygote_on_signer_lost(struct server *server, const struct signer *signer, const char *why);
 
+/* How many there are, by their states (enum metrics_zygote). */
+void zygote_count(const struct server *server, uint64_t counts[METRICS_ZYGOTES]);
+
 /* Closes the links of the serving and the starting zygote; their sessions live on. */
 void zygote_stop_all(struct server *server);
 

@@ -18,6 +18,7 @@ VALUES = {
         "source-prefix-ipv6": "56", "source-exempt": "192.0.2.0/24, !192.0.2.9 ::1",
         "max-channels": "256", "uid-range": "1879048192-2147483647",
         "state-dir": "{dir}/state",
+        "metrics-file": "{dir}/postern.prom", "metrics-interval": "1m", "metrics-tenants": "0",
         "kex": "curve25519-sha256 ecdh-sha2-nistp256", "ciphers": "aes256-gcm@openssh.com",
         "macs": "hmac-sha2-512-etm@openssh.com", "host-key-algorithms": "ssh-ed25519",
         "user-key-algorithms": "ssh-ed25519, rsa-sha2-512", "rekey-data": "256M",

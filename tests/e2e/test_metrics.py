@@ -1,0 +1,443 @@
+"""What the server counts is what has happened, to the unit: by its metrics-file, against what a
+client did and against the audit trail."""
+import collections
+import os
+import re
+import shutil
+import stat
+import subprocess
+
+from harness import PATIENCE, POSTERN, SOURCE, PosternTest, main, run, wait_until
+from prometheus_text import Values
+
+POLICY = """
+[sandbox "plain"]
+network = none
+[sandbox "short"]
+extends = plain
+time = 1s
+[sandbox "narrow"]
+extends = plain
+output = 64K
+[tenant "acme"]
+keys    = keys/alice
+sandbox = plain
+shell   = /bin/bash
+[tenant "late"]
+keys    = keys/alice
+sandbox = short
+shell   = /bin/bash
+[tenant "wordy"]
+keys    = keys/alice
+sandbox = narrow
+shell   = /bin/bash
+[tenant "strict"]
+keys    = keys/alice
+sandbox = plain
+command = echo {word}
+[tenant "line"]
+keys    = keys/alice
+sandbox = plain
+shell   = /bin/bash
+max-execs = 1
+queue   = 60s
+[tenant "single"]
+keys    = keys/alice
+sandbox = plain
+shell   = /bin/bash
+max-execs = 1
+"""
+
+
+def key(name, **labels):
+    return name, frozenset(labels.items())
+
+
+class MetricsTest(PosternTest):
+    autostart = False
+
+    def setUp(self):
+        self.server = self.new_server(policy=POLICY, keys=("alice", "bob"))
+        self.addCleanup(self.server.remove)
+        self.dir = self.server.path("metrics")
+        self.file = os.path.join(self.dir, "postern.prom")
+        os.mkdir(self.dir, 0o755)
+        self.configure()
+
+    def configure(self, more="", file=True):
+        self.server.extra = ((f"metrics-file = {self.file}\nmetrics-interval = 1s\n" if file else "")
+                             + more)
+        self.server.write_config()
+
+    def start(self):
+        self.server.start()
+        self.addCleanup(self.server.stop)
+
+    def read(self):
+        with open(self.file, encoding="ascii") as f:
+            return f.read()
+
+    def written(self):
+        """Which writing of the file this is, or None."""
+        try:
+            found = os.stat(self.file)
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
+    def now(self):
+        """A reading that was begun after this call: the second one that is new."""
+        for _ in range(2):
+            last = self.written()
+            wait_until(lambda seen=last: self.written() not in (seen, None), 20, "a writing")
+        return Values(self.read())
+
+    def ended(self, count):
+        self.server.wait_audit(count, event="end")
+
+
+class Counting(MetricsTest):
+    def test_the_difference_is_what_was_done(self):
+        self.start()
+        server = self.server
+        before = self.now()
+        for _ in range(3):
+            self.assertRan(server.ssh("acme", "true"))
+        self.assertRan(server.ssh("acme", "exit 7"), code=7)
+        self.assertRan(server.ssh("acme", "cat; echo four >&2", stdin=b"in!"), out=b"in!", err=b"four\n")
+        self.assertEqual(server.ssh("acme", "kill -9 $$").code, 255)
+        self.assertEqual(server.ssh("late", "sleep 60").code, 124)
+        self.assertEqual(server.ssh("wordy", "head -c 100000 /dev/zero").code, 153)
+        self.assertEqual(server.ssh("strict", "echo ok").code, 0)
+        self.assertEqual(server.ssh("strict", "id").code, 126)
+        self.assertEqual(server.ssh("strict", "rm -rf x").code, 126)
+        self.assertEqual(server.ssh("acme", "true", key="bob").code, 255)
+        self.assertEqual(server.ssh("nobody", "true").code, 255)
+        self.ended(11)
+        grown = self.now().since(before)
+        execs = {("acme", "exited"): 5, ("acme", "signalled"): 1, ("late", "time"): 1,
+                 ("wordy", "output"): 1, ("strict", "exited"): 1, ("strict", "denied"): 2}
+        for (tenant, verdict), n in execs.items():
+            self.assertEqual(grown.pop(key("postern_execs_total", tenant=tenant, verdict=verdict)), n)
+        self.assertEqual(grown.pop(key("postern_connections_total")), 13)
+        self.assertEqual(grown.pop(key("postern_auth_total", method="publickey", result="accepted")), 11)
+        self.assertEqual(grown.pop(key("postern_auth_total", method="publickey", result="failed")), 2)
+        self.assertEqual(grown.pop(key("postern_denials_total", reason="rule")), 2)
+        self.assertEqual(grown.pop(key("postern_bytes_total", direction="in")), 3)
+        self.assertEqual(grown.pop(key("postern_bytes_total", direction="out")), 3 + 65536 + 3)
+        self.assertEqual(grown.pop(key("postern_bytes_total", direction="err")), 5)
+        self.assertEqual(grown.pop(key("postern_exec_duration_seconds_count")), 9)
+        self.assertEqual(grown.pop(key("postern_sandbox_start_seconds_count")), 9)
+        self.assertEqual(grown.pop(key("postern_exec_duration_seconds_bucket", le="0.5")) <= 8, True)
+        self.assertEqual(grown.pop(key("postern_audit_lines_total", result="written")),
+                         11 + 2 + 2 * 11 + 11)
+        allowed = (r"postern_(exec_duration|sandbox_start)_seconds_(bucket|sum)"
+                   r"|postern_(exec_)?cpu_seconds_total")
+        self.assertEqual([k for k in grown if not re.fullmatch(allowed, k[0])], [])
+
+    def test_agrees_with_the_audit_trail(self):
+        self.start()
+        server = self.server
+        before = self.now()
+        for command in ("true", "exit 3", "head -c 5000 /dev/zero", "unshare -U true", "nonexistent",
+                        "for i in {1..200000}; do :; done"):
+            server.ssh("acme", command)
+        server.ssh("strict", "denied")
+        self.ended(7)
+        after = self.now()
+        grown = after.since(before)
+        ends = server.audit(event="end")
+        verdicts = collections.Counter((r["tenant"], r["verdict"]) for r in ends)
+        self.assertEqual({k: v for k, v in grown.items() if k[0] == "postern_execs_total"},
+                         {key("postern_execs_total", tenant=t, verdict=v): n
+                          for (t, v), n in verdicts.items()})
+        for direction in ("in", "out", "err"):
+            self.assertEqual(grown.get(key("postern_bytes_total", direction=direction), 0),
+                             sum(r[f"bytes_{direction}"] for r in ends), direction)
+        self.assertEqual(grown.get(key("postern_sandbox_refusals_total", kind="syscall"), 0),
+                         sum(r["refused"] for r in ends))
+        self.assertGreater(sum(r["refused"] for r in ends), 0)
+        # The trail drops what is less than a millisecond.
+        cpu = sum(r["user_ms"] + r["system_ms"] for r in ends)
+        counted = grown[key("postern_exec_cpu_seconds_total", tenant="acme")] * 1000
+        self.assertTrue(cpu <= counted < cpu + 2 * len(ends), (cpu, counted))
+        wall = sum(r["wall_ms"] for r in ends)
+        self.assertAlmostEqual(grown[key("postern_exec_duration_seconds_sum")] * 1000, wall, places=3)
+
+    def test_gauges(self):
+        self.start()
+        server = self.server
+        idle = self.now()
+        self.assertEqual([idle(f"postern_{name}") for name in (
+            "connections", "unauthenticated_connections", "execs", "queue_length", "queue_bytes",
+            "generation", "generations", "tenants", "stopping", "spawner_ready",
+            "last_reload_successful")], [0, 0, 0, 0, 0, 1, 1, 6, 0, 1, 1])
+        self.assertEqual(idle("postern_zygotes", state="serving"), 1)
+        self.assertEqual(idle("postern_max_connections"), 1000)
+        self.assertGreater(idle("postern_resident_memory_bytes"), 1 << 20)
+        path, _ = server.mux("line")
+        first = server.popen_ssh("line", "echo up; read line", flags=["-S", path])
+        self.assertEqual(first.stdout.readline(), b"up\n")
+        second = server.popen_ssh("line", "true", flags=["-S", path])
+        busy = wait_until(lambda: (lambda v: v("postern_queue_length") == 1 and v)(self.now()))
+        self.assertEqual([busy(f"postern_{name}") for name in ("connections", "execs")], [1, 1])
+        self.assertEqual([busy(f"postern_tenant_{name}", tenant="line")
+                          for name in ("connections", "execs", "queue_length")], [1, 1, 1])
+        self.assertGreater(busy("postern_queue_bytes"), 0)
+        self.assertEqual(busy("postern_queue_wait_seconds_count"), 0)
+        first.communicate(b"end\n", timeout=30 * PATIENCE)
+        self.assertEqual(second.wait(30 * PATIENCE), 0)
+        after = self.now()
+        self.assertEqual(after("postern_queue_wait_seconds_count"), 1)
+        self.assertGreater(after("postern_queue_wait_seconds_sum"), 0)
+        self.assertEqual(after("postern_queue_length"), 0)
+
+    def test_limits_and_refused_connections(self):
+        self.configure("max-connections = 2\nlogin-grace = 1s\nsource-exempt = none\n")
+        self.start()
+        server = self.server
+        before = self.now()
+        path, client = server.mux("single")
+        first = server.popen_ssh("single", "echo up; read line", flags=["-S", path])
+        self.assertEqual(first.stdout.readline(), b"up\n")
+        self.assertEqual(server.ssh("single", "true", flags=["-S", path]).code, 126)
+        other, second = server.mux("acme")
+        self.assertEqual(server.ssh("acme", "true").code, 255)
+        grown = self.now().since(before)
+        self.assertEqual(grown[key("postern_denials_total", reason="max-execs")], 1)
+        self.assertEqual(grown[key("postern_refused_connections_total", reason="max-connections")], 1)
+        first.communicate(b"\n", timeout=30 * PATIENCE)
+        for one in (client, second):
+            one.terminate()
+            one.wait(30 * PATIENCE)
+        wait_until(lambda: self.now()("postern_connections") == 0)
+        # One that never logs in, and one that speaks something else, are offences: 3 points each.
+        late = subprocess.Popen(["/usr/bin/python3", "-c", f"""
+import socket
+for i in range(2):
+    s = socket.create_connection(("127.0.0.1", {server.port}))
+    while s.recv(4096): pass
+"""])
+        self.assertEqual(late.wait(60 * PATIENCE), 0)
+        wait_until(lambda: self.now()("postern_offences_total", offence="grace") == 2)
+        self.assertEqual(self.now()("postern_penalties"), 0)
+
+    def test_reloads(self):
+        self.start()
+        server = self.server
+        before = self.now()
+        self.assertRan(server.ssh("acme", "true"))
+        self.assertRan(server.ssh("strict", "echo x"), out=b"x\n")
+        server.write_policy(POLICY.replace('[tenant "strict"]', '[tenant "lax"]'))
+        self.assertRegex(server.reload(), r"\Areloaded")
+        good = self.now()
+        server.write_policy(POLICY + "nonsense = 1\n")
+        self.assertRegex(server.reload(), r"\Areload refused")
+        bad = self.now()
+        server.write_policy(POLICY)
+        self.assertRegex(server.reload(), r"\Areloaded")
+        last = self.now()
+        seen = [[v("postern_reloads_total", result="loaded"), v("postern_reloads_total", result="refused"),
+                 v("postern_last_reload_successful"), v("postern_generation")]
+                for v in (before, good, bad, last)]
+        self.assertEqual(seen, [[0, 0, 1, 1], [1, 0, 1, 2], [1, 1, 0, 2], [2, 1, 1, 3]])
+        self.assertTrue(before("postern_start_time_seconds") <= good("postern_policy_loaded_time_seconds")
+                        <= last("postern_policy_loaded_time_seconds"))
+        self.assertEqual(last("postern_start_time_seconds"), before("postern_start_time_seconds"))
+        # Who left the policy has no series any more, and begins anew when it comes back.
+        self.assertEqual(good("postern_execs_total", tenant="acme", verdict="exited"), 1)
+        self.assertNotIn("strict", good.text)
+        self.assertRan(server.ssh("strict", "echo x"), out=b"x\n")
+        self.ended(3)
+        self.assertEqual(self.now()("postern_execs_total", tenant="strict", verdict="exited"), 1)
+
+    def test_tenants_beyond_the_bound_share_a_series(self):
+        self.configure("metrics-tenants = 1\n")
+        self.start()
+        for tenant in ("acme", "wordy", "single"):
+            self.assertRan(self.server.ssh(tenant, "true"))
+        self.ended(3)
+        now = self.now()
+        self.assertEqual([now("postern_execs_total", tenant=tenant, verdict="exited")
+                          for tenant in ("acme", "wordy", "(others)")], [1, 0, 2])
+
+    def test_lost_lines_of_the_audit_trail(self):
+        full = self.server.path("full")
+        os.mkdir(full, 0o755)
+        run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", full])
+        self.addCleanup(lambda: run(["umount", full]))
+        self.configure(f"audit = {full}/audit.log\n")
+        self.start()
+        with open(f"{full}/ballast", "wb") as f:
+            f.write(b"x" * 60000)
+            f.flush()
+            try:
+                f.write(b"x" * 60000)
+                f.flush()
+            except OSError:
+                pass
+        for _ in range(30):
+            self.server.ssh("acme", "true")
+        now = self.now()
+        self.assertGreater(now("postern_audit_lines_total", result="lost"), 0)
+
+
+class File(MetricsTest):
+    def test_is_written_as_a_whole_and_readable_for_all(self):
+        self.start()
+        seen = set()
+        def look():
+            if self.written():
+                seen.add(self.written()[0])
+                Values(self.read())
+            return len(seen) >= 3
+        wait_until(look, 20, "three writings")
+        found = os.stat(self.file)
+        self.assertEqual((stat.S_IMODE(found.st_mode), found.st_uid), (0o644, 0))
+        wait_until(lambda: os.listdir(self.dir) == ["postern.prom"], 5, "nothing but it")
+
+    def test_is_gone_after_the_stop(self):
+        self.start()
+        self.now()
+        self.server.stop()
+        self.assertEqual(os.listdir(self.dir), [])
+
+    def test_follows_the_policy(self):
+        self.start()
+        self.now()
+        old, self.file = self.file, os.path.join(self.dir, "other.prom")
+        self.configure()
+        self.server.reload()
+        self.now()
+        self.assertFalse(os.path.exists(old))
+        self.configure(file=False)
+        self.server.reload()
+        wait_until(lambda: os.listdir(self.dir) == [], 5, "no file")
+        self.configure()
+        self.server.reload()
+        self.now()
+
+    def test_failure_is_told_once_and_recovered_from(self):
+        self.start()
+        self.now()
+        start = len(self.server.log())
+        shutil.rmtree(self.dir)
+        self.server.wait_log(r"metrics-file = \S+ can't be written: No such file", start=start)
+        # Long enough for some more attempts.
+        for _ in range(3):
+            self.assertRan(self.server.ssh("late", "sleep 0.9"))
+        self.assertEqual(self.server.log()[start:].count("can't be written"), 1)
+        os.mkdir(self.dir, 0o755)
+        self.server.wait_log("metrics-file = .* is written again", start=start)
+        self.now()
+
+    def test_full_disk_leaves_the_last_whole_file(self):
+        run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "tmpfs", self.dir])
+        self.addCleanup(lambda: run(["umount", self.dir]))
+        self.start()
+        self.now()
+        start = len(self.server.log())
+        ballast = os.path.join(self.dir, "ballast")
+        run(["sh", "-c", f"cat /dev/zero >{ballast}"], check=False)
+        self.server.wait_log(r"can't be written: No space left", start=start)
+        Values(self.read())
+        os.unlink(ballast)
+        self.server.wait_log("is written again", start=start)
+        self.now()
+        wait_until(lambda: os.listdir(self.dir) == ["postern.prom"], 5, "nothing but it")
+
+    def test_a_disk_that_hangs_holds_up_nobody(self):
+        image = self.server.path("disk")
+        run(["truncate", "-s", "8M", image])
+        run(["mkfs.ext4", "-q", image])
+        got = run(["mount", "-o", "loop", image, self.dir], check=False)
+        if got.code != 0:
+            self.skipTest(f"no loop devices: {got.err.decode()}")
+        self.addCleanup(lambda: run(["umount", self.dir]))
+        self.start()
+        self.now()
+        start = len(self.server.log())
+        run(["fsfreeze", "-f", self.dir])
+        try:
+            self.server.wait_log("can't be written: the last writing has not ended yet", start=start)
+            self.assertRan(self.server.ssh("acme", "echo alive"), out=b"alive\n")
+            self.assertRegex(self.server.reload(), r"\Areloaded")
+        finally:
+            run(["fsfreeze", "-u", self.dir])
+        self.server.wait_log("is written again", start=start)
+        self.now()
+
+    def check(self, directory, name="postern.prom"):
+        self.file = os.path.join(directory, name)
+        self.configure()
+        return run([POSTERN, "check", "-f", self.server.config], check=False)
+
+    def test_only_where_nobody_else_writes(self):
+        got = self.check(self.server.path("missing"))
+        self.assertNotEqual(got.code, 0, got)
+        self.assertIn(b"make it, mode 755", got.out + got.err)
+        os.chmod(self.dir, 0o777)
+        got = self.check(self.dir)
+        self.assertNotEqual(got.code, 0, got)
+        self.assertIn(b"writable by group and others", got.out + got.err)
+        os.chmod(self.dir, 0o755)
+        os.chown(self.dir, 65534, 65534)
+        got = self.check(self.dir)
+        self.assertNotEqual(got.code, 0, got)
+        self.assertIn(b"owned by uid 65534", got.out + got.err)
+        os.chown(self.dir, 0, 0)
+        for name in ("postern.txt", ".prom", ".hidden.prom", "prom"):
+            got = self.check(self.dir, name)
+            self.assertNotEqual(got.code, 0, got)
+            self.assertIn(b"end in '.prom'", got.out + got.err)
+        got = self.check(self.dir)
+        self.assertEqual(got.code, 0, got)
+        for interval in ("0s", "500", "2h", "infinity"):
+            self.server.extra = f"metrics-file = {self.file}\nmetrics-interval = {interval}\n"
+            self.server.write_config()
+            got = run([POSTERN, "check", "-f", self.server.config], check=False)
+            self.assertNotEqual(got.code, 0, (interval, got))
+
+    def test_what_lies_there_is_not_followed(self):
+        """A link under either name is replaced, not written through."""
+        target = self.server.write("target", "mine")
+        os.symlink(target, self.file)
+        os.symlink(target, os.path.join(self.dir, ".postern.prom.new"))
+        self.start()
+        wait_until(lambda: os.path.exists(self.file) and not os.path.islink(self.file), 10, "a file")
+        self.now()
+        with open(target, encoding="utf-8") as f:
+            self.assertEqual(f.read(), "mine")
+
+
+class Documents(MetricsTest):
+    def test_the_manual_lists_all_of_them(self):
+        """Names, types and labels of postern(7) are those that are served."""
+        with open(os.path.join(SOURCE, "packaging/man/postern.7.scd"), encoding="utf-8") as f:
+            page = f.read().replace("\\_", "_")
+        listed = re.findall(r"^\*(postern_\w+)\*(?:\{(.*)\})?, (\w+)\n\t(\S.*)\n", page, re.M)
+        with open(os.path.join(SOURCE, "tests/unit/metrics.prom"), encoding="ascii") as f:
+            golden = Values(f.read())
+        self.assertEqual([(name, kind, re.findall(r"_(\w+)_", labels), about)
+                          for name, labels, kind, about in listed],
+                         [(f.name, f.type, f.label_names(), f.help) for f in golden.families.values()])
+        self.start()
+        served = self.now()
+        self.assertEqual([(f.name, f.type, f.help) for f in served.families.values()],
+                         [(f.name, f.type, f.help) for f in golden.families.values()])
+
+    def test_promtool(self):
+        """What Prometheus itself says of the format and the names."""
+        promtool = shutil.which("promtool")
+        if promtool is None:
+            self.skipTest("no promtool: apt-get install prometheus")
+        self.start()
+        self.server.ssh("acme", "true")
+        for text in (self.now().text, open(os.path.join(SOURCE, "tests/unit/metrics.prom"),
+                                           encoding="ascii").read()):
+            got = run([promtool, "check", "metrics"], stdin=text.encode(), check=False)
+            self.assertEqual((got.code, got.out, got.err), (0, b"", b""))
+
+
+if __name__ == "__main__":
+    main()
