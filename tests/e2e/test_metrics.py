@@ -1,6 +1,7 @@
 """What the server counts is what has happened, to the unit: by its metrics-file, against what a
 client did and against the audit trail."""
 import collections
+import json
 import os
 import re
 import shutil
@@ -46,6 +47,68 @@ keys    = keys/alice
 sandbox = plain
 shell   = /bin/bash
 max-execs = 1
+"""
+RULES = os.path.join(SOURCE, "packaging/prometheus/postern.rules.yml")
+# All that is wrong begins at minute 10; one that hangs on at minute 20, and a server that is well.
+ALERTS = f"""
+rule_files: [{RULES}]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {{series: 'postern_build_info{{instance="a"}}', values: '1x40'}}
+      - {{series: 'postern_last_reload_successful{{instance="a"}}', values: '1x9 0x30'}}
+      - {{series: 'postern_last_reload_successful{{instance="b"}}', values: '1x40'}}
+      - {{series: 'postern_audit_lines_total{{instance="a",result="lost"}}', values: '0x9 5x30'}}
+      - {{series: 'postern_audit_lines_total{{instance="b",result="lost"}}', values: '5x40'}}
+      - {{series: 'postern_connections{{instance="a"}}', values: '10x9 95x30'}}
+      - {{series: 'postern_max_connections{{instance="a"}}', values: '100x40'}}
+      - {{series: 'postern_execs_total{{instance="a",tenant="x",verdict="sandbox"}}', values: '0x9 1x30'}}
+      - {{series: 'postern_execs_total{{instance="a",tenant="x",verdict="exited"}}', values: '0+10x40'}}
+    alert_rule_test:
+      - {{alertname: PosternAbsent, eval_time: 20m}}
+      - {{alertname: PosternPolicyRefused, eval_time: 9m}}
+      - alertname: PosternPolicyRefused
+        eval_time: 16m
+        exp_alerts:
+          - exp_labels: {{instance: a, severity: warning}}
+            exp_annotations:
+              summary: a refuses its new policy
+              description: An older one stays in force. `postern check` on the host says what is wrong.
+      - alertname: PosternAuditLinesLost
+        eval_time: 12m
+        exp_alerts:
+          - exp_labels: {{instance: a, result: lost, severity: critical}}
+            exp_annotations:
+              summary: a can't write its audit trail
+              description: Lines are lost. Look at the disk of `audit =`, and at the log.
+      - {{alertname: PosternAuditLinesLost, eval_time: 30m}}
+      - {{alertname: PosternConnectionsNearlyFull, eval_time: 12m}}
+      - alertname: PosternConnectionsNearlyFull
+        eval_time: 16m
+        exp_alerts:
+          - exp_labels: {{instance: a, severity: warning}}
+            exp_annotations:
+              summary: a has 95% of max-connections
+              description: More are refused soon. See `max-connections` in postern.ini(5).
+      - {{alertname: PosternSandboxesFail, eval_time: 9m}}
+      - alertname: PosternSandboxesFail
+        eval_time: 12m
+        exp_alerts:
+          - exp_labels: {{instance: a, severity: warning}}
+            exp_annotations:
+              summary: a could not build sandboxes
+              description: Commands ended with 125. The log says at which step; see also `postern doctor`.
+  - interval: 1m
+    input_series: []
+    alert_rule_test:
+      - alertname: PosternAbsent
+        eval_time: 6m
+        exp_alerts:
+          - exp_labels: {{severity: critical}}
+            exp_annotations:
+              summary: No server tells of itself
+              description: posternd does not run, or its metrics-file is not read.
 """
 
 
@@ -426,16 +489,107 @@ class Documents(MetricsTest):
         self.assertEqual([(f.name, f.type, f.help) for f in served.families.values()],
                          [(f.name, f.type, f.help) for f in golden.families.values()])
 
-    def test_promtool(self):
-        """What Prometheus itself says of the format and the names."""
+    def names(self):
+        """All names of samples, with the labels that each can have."""
+        with open(os.path.join(SOURCE, "tests/unit/metrics.prom"), encoding="ascii") as f:
+            golden = Values(f.read())
+        names = {}
+        for family in golden.families.values():
+            for sample, labels in family.samples:
+                names.setdefault(sample, set()).update(label for label, _ in labels)
+        return names
+
+    def assert_known(self, expr, where):
+        """An expression of PromQL has no name and no label of ours that isn't served."""
+        names = self.names()
+        bare = re.sub(r'"[^"]*"', "", expr)
+        used = set(re.findall(r"\b(?:postern|process|node)_\w+", bare))
+        self.assertTrue(used, where)
+        self.assertEqual(used - set(names) - {"node_textfile_mtime_seconds"}, set(), where)
+        for name, matchers in re.findall(r"\b(postern_\w+)\{([^}]*)\}", bare):
+            labels = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers))
+            self.assertEqual(labels - names[name] - {"instance"}, set(), where)
+        grouped = {label.strip() for labels in re.findall(r"\b(?:by|without) \(([^)]*)\)", bare)
+                   for label in labels.split(",")}
+        known = set().union(*(names[name] for name in used if name in names))
+        self.assertEqual(grouped - known - {"instance"}, set(), where)
+
+    @staticmethod
+    def dashboard():
+        with open(os.path.join(SOURCE, "packaging/grafana/postern.json"), encoding="ascii") as f:
+            return json.load(f)
+
+    @classmethod
+    def expressions(cls):
+        """(title, expression) of all panels."""
+        return [(panel["title"], target["expr"]) for panel in cls.dashboard()["panels"]
+                for target in panel.get("targets", [])]
+
+    def test_dashboard(self):
+        board = self.dashboard()
+        self.assertEqual((board["uid"], board["title"]), ("postern", "Postern"))
+        variables = {v["name"]: v for v in board["templating"]["list"]}
+        self.assertEqual(list(variables), ["datasource", "instance", "tenant"])
+        self.assertEqual(variables["datasource"]["type"], "datasource")
+        for name in ("instance", "tenant"):
+            self.assert_known(variables[name]["definition"], name)
+        ids, places = set(), set()
+        for panel in board["panels"]:
+            ids.add(panel["id"])
+            at = panel["gridPos"]
+            self.assertTrue(at["x"] + at["w"] <= 24, panel["title"])
+            cells = {(x, y) for x in range(at["x"], at["x"] + at["w"])
+                     for y in range(at["y"], at["y"] + at["h"])}
+            self.assertFalse(places & cells, panel["title"])
+            places |= cells
+            for target in panel.get("targets", []):
+                self.assertEqual(target["datasource"]["uid"], "${datasource}", panel["title"])
+        self.assertEqual(len(ids), len(board["panels"]))
+        shown = " ".join(expr for _, expr in self.expressions())
+        for title, expr in self.expressions():
+            self.assert_known(expr, title)
+        # It is for looking at all of it, but for what others say with it.
+        families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in self.names()}
+        missing = {name for name in families if not re.search(rf"\b{name}(_bucket)?\b", shown)}
+        self.assertEqual(missing, {"postern_start_time_seconds", "postern_stopping",
+                                   "postern_policy_loaded_time_seconds",
+                                   "postern_queue_bytes", "postern_tenant_connections"})
+
+    def test_rules(self):
+        with open(RULES, encoding="ascii") as f:
+            exprs = re.findall(r"expr: (?:>-\n((?: {10}.*\n)+)|(.*)\n)", f.read())
+        self.assertGreater(len(exprs), 10)
+        for folded, plain in exprs:
+            self.assert_known(folded or plain, folded or plain)
+
+    def promtool(self, *args, stdin=b""):
         promtool = shutil.which("promtool")
         if promtool is None:
             self.skipTest("no promtool: apt-get install prometheus")
+        return run([promtool, *args], stdin=stdin, check=False)
+
+    def test_promtool_takes_the_rules_and_the_expressions_of_the_dashboard(self):
+        got = self.promtool("check", "rules", RULES)
+        self.assertEqual(got.code, 0, got)
+        lines = "groups:\n- name: dashboard\n  rules:\n"
+        for number, (_, expr) in enumerate(self.expressions()):
+            expr = expr.replace("$__rate_interval", "1m").replace("$instance", ".*")
+            lines += f"  - record: panel:{number}\n    expr: {json.dumps(expr)}\n"
+        got = self.promtool("check", "rules", self.server.write("dashboard.yml", lines))
+        self.assertEqual(got.code, 0, got)
+
+    def test_promtool_says_that_alerts_fire_when_they_should(self):
+        got = self.promtool("test", "rules", self.server.write("alerts.yml", ALERTS))
+        self.assertEqual(got.code, 0, got)
+
+    def test_promtool(self):
+        """What Prometheus itself says of the format and the names."""
+        self.promtool("--version")
         self.start()
         self.server.ssh("acme", "true")
         for text in (self.now().text, open(os.path.join(SOURCE, "tests/unit/metrics.prom"),
                                            encoding="ascii").read()):
-            got = run([promtool, "check", "metrics"], stdin=text.encode(), check=False)
+            got = self.promtool("check", "metrics", stdin=text.encode())
             self.assertEqual((got.code, got.out, got.err), (0, b"", b""))
 
 
