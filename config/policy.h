@@ -50,6 +50,16 @@ struct listen_addr {
 
 enum { HOST_KEYS_MAX = 8 };
 
+/* A group of this host. */
+struct group_choice {
+    char *name; /* NULL: none */
+    gid_t gid;
+};
+
+/* As long as the address of a socket may be (unix(7)). */
+enum { CONTROL_PATH_MAX = 107 };
+#define CONTROL_PATH_DEFAULT "/run/postern/control"
+
 /* What becomes of limits that the host can't keep. */
 enum limits_mode {
     LIMITS_REQUIRED,   /* the policy is refused */
@@ -81,10 +91,13 @@ struct server_config {
     struct str_list revoked_keys;      /* paths of the lists */
     struct origin *revoked_key_places; /* parallel to revoked_keys */
     size_t n_revoked_key_places;
-    char *user;                   /* of sessions; default "_postern" */
-    char *session_path;           /* default: compiled in */
-    char *seccomp_dir;            /* profiles and groups; default: compiled in */
-    char *audit;                  /* path or "stderr"; default /var/log/postern/audit.log */
+    char *user;         /* of sessions; default "_postern" */
+    char *session_path; /* default: compiled in */
+    char *seccomp_dir;  /* profiles and groups; default: compiled in */
+    char *audit;        /* path or "stderr"; default /var/log/postern/audit.log */
+    char *control;      /* path of the control socket; NULL: none */
+    /* Whose members may look through it, and do everything. */
+    struct group_choice control_group, admin_group;
     char *log_level;              /* error, warning, info, debug, trace; default info */
     uint64_t login_grace_ms;      /* default 30 s */
     uint32_t max_auth_tries;      /* default 6 */
@@ -340,6 +353,8 @@ struct policy_host {
     /* The uid of a system user, and its primary group unless `gid` is NULL. Returns 0, or -1 with
      * err. */
     int (*find_user)(void *user, const char *name, uid_t *uid, gid_t *gid, struct err *err);
+    /* The number of a group of this host. Returns 0, or -1 with err. */
+    int (*find_group)(void *user, const char *name, gid_t *gid, struct err *err);
     /* syscall_number() of sandbox/syscalls.h. */
     int (*syscall_number)(const char *name);
     /* SHA-256; returns 0, or -1. Kept by the policy for lookups, so it must not need `user`. */

@@ -127,6 +127,44 @@ static int set_audit(struct loader *l, void *target, const struct origin *at, co
     return set_text(l, &((struct server_config *)target)->audit, value, err);
 }
 
+static int set_control(struct loader *l, void *target, const struct origin *at, const char *value,
+                       struct err *err)
+{
+    (void)at;
+    struct server_config *s = target;
+    s->control = NULL;
+    if (strcmp(value, "none") == 0)
+        return 0;
+    if (value_path(value, err) < 0)
+        return err_wrap(err, "'control' is a path or 'none'");
+    if (strlen(value) > CONTROL_PATH_MAX)
+        return err_set(err, 0, "the path of a socket has at most %d bytes", CONTROL_PATH_MAX);
+    return set_text(l, &s->control, value, err);
+}
+
+static int set_group(struct loader *l, struct group_choice *group, const char *value,
+                     struct err *err)
+{
+    if (value_account(value, err) < 0 ||
+        l->host->find_group(l->host->user, value, &group->gid, err) < 0)
+        return -1;
+    return set_text(l, &group->name, value, err);
+}
+
+static int set_control_group(struct loader *l, void *target, const struct origin *at,
+                             const char *value, struct err *err)
+{
+    (void)at;
+    return set_group(l, &((struct server_config *)target)->control_group, value, err);
+}
+
+static int set_admin_group(struct loader *l, void *target, const struct origin *at,
+                           const char *value, struct err *err)
+{
+    (void)at;
+    return set_group(l, &((struct server_config *)target)->admin_group, value, err);
+}
+
 static int set_log_level(struct loader *l, void *target, const struct origin *at, const char *value,
                          struct err *err)
 {
@@ -367,6 +405,9 @@ static const struct schema_key server_keys[] = {
     {KEY("session-path", KEY_SINGLE, POSTERN_SESSION_PATH), .set = set_session_path},
     {KEY("seccomp-dir", KEY_SINGLE, POSTERN_SECCOMP_DIR), .set = set_seccomp_dir},
     {KEY("audit", KEY_SINGLE, "/var/log/postern/audit.log"), .set = set_audit},
+    {KEY("control", KEY_SINGLE, CONTROL_PATH_DEFAULT), .set = set_control},
+    {KEY("control-group", KEY_SINGLE, NULL), .set = set_control_group},
+    {KEY("admin-group", KEY_SINGLE, NULL), .set = set_admin_group},
     {KEY("log-level", KEY_SINGLE, "info"), .set = set_log_level},
     {KEY("login-grace", KEY_SINGLE, "30s"), .parse = schema_time, AT(login_grace_ms),
      .max = 3600000},

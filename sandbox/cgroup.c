@@ -366,6 +366,14 @@ void cgroup_read_usage(int dir, struct cgroup_usage *usage)
         usage->tasks_refused = value_of(text, "max", 0);
 }
 
+void cgroup_read_now(int dir, uint64_t *memory, uint64_t *cpu_us)
+{
+    char text[READ_MAX];
+    *memory = number_in(dir, "memory.current");
+    *cpu_us = read_text(dir, "cpu.stat", text) >= 0 ? value_of(text, "usage_usec", CGROUP_UNKNOWN)
+                                                    : CGROUP_UNKNOWN;
+}
+
 uint64_t cgroup_memory_full(int dir)
 {
     char text[READ_MAX];

@@ -104,6 +104,9 @@ int cgroup_remove(int parent, const char *name, struct err *err);
 /* What the kernel tells now; what it doesn't is CGROUP_UNKNOWN, or 0 for the counts of events. */
 void cgroup_read_usage(int dir, struct cgroup_usage *usage);
 
+/* What is used at this moment, and what CPU time was so far. */
+void cgroup_read_now(int dir, uint64_t *memory, uint64_t *cpu_us);
+
 /* How often the limit of this cgroup itself could not be met, not those below; 0 if unknown. */
 uint64_t cgroup_memory_full(int dir);
 

@@ -27,9 +27,22 @@ static const struct cli_command help_command = {.name = "help",
                                                 .run = help_run};
 
 static const struct cli_command *const commands[] = {
-    &check_command,  &show_command,   &explain_command, &test_command,
-    &replay_command, &doctor_command, &learn_command,   &self_test_command,
-    &tenant_command, &key_command,    &version_command, &help_command,
+    &check_command,
+    &show_command,
+    &explain_command,
+    &test_command,
+    &replay_command,
+    &doctor_command,
+    &learn_command,
+    &self_test_command,
+    &tenant_command,
+    &key_command,
+    /* Of a running server. */
+    &status_command,
+    &ps_command,
+    &reload_command,
+    &version_command,
+    &help_command,
 };
 
 static const struct cli_command *find_command(const char *name)

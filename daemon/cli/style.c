@@ -1,5 +1,6 @@
 #include "style.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,14 +115,28 @@ static void measure(const struct table *table, size_t *widths)
     }
 }
 
+/* How much of the last column is shown: it may go on in the next line of a narrow terminal. */
+static int last_width(const struct table *table, const size_t *widths)
+{
+    enum { LAST_LEAST = 16 };
+    size_t before = 0;
+    if (table->width == 0)
+        return INT_MAX;
+    for (size_t i = 0; i + 1 < table->columns; i++)
+        before += widths[i] + 2;
+    return table->width > before + LAST_LEAST ? (int)(table->width - before) : LAST_LEAST;
+}
+
 static void print_cells(const struct table *table, const size_t *widths, FILE *to)
 {
     size_t column = 0;
+    int last = last_width(table, widths);
     for (size_t i = 0; i < table->n; i++) {
         const struct table_cell *cell = &table->cells[i];
         bool is_last = cell->is_note || column + 1 == table->columns;
-        fprintf(to, "%s%s%s%s", cell->is_note ? "    " : "", style_begin(to, cell->style),
-                cell->text, cell->style == STYLE_PLAIN ? "" : style_end(to));
+        fprintf(to, "%s%s%.*s%s", cell->is_note ? "    " : "", style_begin(to, cell->style),
+                is_last && !cell->is_note ? last : INT_MAX, cell->text,
+                cell->style == STYLE_PLAIN ? "" : style_end(to));
         if (is_last)
             fputc('\n', to);
         else

@@ -33,7 +33,8 @@ struct table {
     size_t columns;
     struct table_cell *cells;
     size_t n;
-    bool failed; /* memory ran out */
+    size_t width; /* lines are cut there, 0: nowhere; what is last in them keeps some of it */
+    bool failed;  /* memory ran out */
 };
 
 /*

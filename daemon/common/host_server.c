@@ -127,11 +127,10 @@ static void judge_audit(struct judging *j)
     complain(j, &at, EX_CANTCREAT, hint, text);
 }
 
-/* It is made if only its own name is missing. */
-static void judge_state_dir(struct judging *j)
+/* A directory that is made if only its own name is missing. */
+static void judge_directory(struct judging *j, const char *path, const char *key, const char *value)
 {
-    const char *path = j->policy->server.state_dir;
-    struct origin at = server_place(j->policy, "state-dir");
+    struct origin at = server_place(j->policy, key);
     char above[PATH_MAX];
     struct err err = {0};
     struct stat st;
@@ -145,8 +144,31 @@ static void judge_state_dir(struct judging *j)
         err_set(&err, errno, "%s", above);
     else if (trusted_path_open_dir(path, 0, &fd, &err) == 0)
         return;
-    (void)err_wrap(&err, "state-dir = %s", path);
+    (void)err_wrap(&err, "%s = %s", key, value);
     complain(j, &at, EX_CANTCREAT, NULL, err.text);
+}
+
+static void judge_state_dir(struct judging *j)
+{
+    const char *path = j->policy->server.state_dir;
+    judge_directory(j, path, "state-dir", path);
+}
+
+static void judge_control(struct judging *j)
+{
+    const char *path = j->policy->server.control;
+    struct origin at = server_place(j->policy, "control");
+    char dir[PATH_MAX], text[ERR_TEXT_MAX];
+    struct stat st;
+    if (path == NULL)
+        return;
+    (void)snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
+    if (dir[0] != '\0')
+        judge_directory(j, dir, "control", path);
+    if (lstat(path, &st) < 0 || S_ISSOCK(st.st_mode))
+        return;
+    (void)snprintf(text, sizeof text, "control = %s: there is something else than a socket", path);
+    complain(j, &at, EX_CANTCREAT, "remove it, or name another path", text);
 }
 
 /* Where root is to write again and again, nobody else may exchange anything. */
@@ -177,5 +199,6 @@ int host_server_judge(const struct host_judge *judge, const struct policy *polic
     judge_audit(&judging);
     judge_state_dir(&judging);
     judge_metrics_file(&judging);
+    judge_control(&judging);
     return judging.code;
 }

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <grp.h>
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <pwd.h>
@@ -142,6 +143,24 @@ static int find_user(void *user, const char *name, uid_t *uid, gid_t *gid, struc
     return 0;
 }
 
+static int find_group(void *user, const char *name, gid_t *gid, struct err *err)
+{
+    (void)user;
+    char buf[16384];
+    struct group group;
+    struct group *found = NULL;
+    int num = getgrnam_r(name, &group, buf, sizeof buf, &found);
+    /* A group whose members do not fit is there all the same. */
+    if (num == ERANGE)
+        return err_set(err, 0, "group '%s' has too many members to be looked up", name);
+    if (num != 0)
+        return err_set(err, num, "group '%s' can't be looked up", name);
+    if (found == NULL)
+        return err_set(err, 0, "there is no group '%s' on this host", name);
+    *gid = found->gr_gid;
+    return 0;
+}
+
 /* EVP_sha256() would be looked up anew for each of a hundred thousand digests. */
 static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
 static EVP_MD *sha256_algorithm;
@@ -167,6 +186,7 @@ const struct policy_host policy_files_host = {
     .read_file = read_file,
     .list_dir = list_dir,
     .find_user = find_user,
+    .find_group = find_group,
     .syscall_number = syscall_number,
     .sha256 = sha256,
     .random_bytes = random_bytes,

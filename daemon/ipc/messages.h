@@ -1,10 +1,10 @@
 /*
  * messages.h - every message between Postern's processes, in one table.
  *
- * A link joins the master to a session, to the zygote, to a spawner or to a signer. The table says
- * for each message who may send it, in which state of the link, and how many descriptors ride
- * along; whatever isn't in it ends the link. One SOCK_SEQPACKET datagram is one message: u32 type,
- * then the fields in order (wire.h).
+ * A link joins the master to a session, to the zygote, to a spawner, to a signer or to a client of
+ * the control socket. The table says for each message who may send it, in which state of the link,
+ * and how many descriptors ride along; whatever isn't in it ends the link. One SOCK_SEQPACKET
+ * datagram is one message: u32 type, then the fields in order (wire.h).
  */
 #ifndef POSTERN_DAEMON_IPC_MESSAGES_H
 #define POSTERN_DAEMON_IPC_MESSAGES_H
@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum ipc_link { LINK_SESSION, LINK_ZYGOTE, LINK_SPAWNER, LINK_SIGNER };
+enum ipc_link { LINK_SESSION, LINK_ZYGOTE, LINK_SPAWNER, LINK_SIGNER, LINK_CONTROL };
 enum ipc_sender { FROM_MASTER, FROM_PEER };
 
 /* States, as bits. A session link goes PREAUTH → AUTHED; the others go STARTING → READY. */
@@ -44,6 +44,8 @@ enum {
     IPC_SIGNATURE_MAX = 4096,
     IPC_ALGORITHMS_MAX = 1024,
     IPC_BANNER_MAX = 8192,
+    IPC_ITEM_MAX = 32 * 1024, /* bytes of one item of an answer on the control socket */
+    IPC_TENANT_MAX = 64,
 };
 
 /* Authentication requests of any kind on one connection, queries that succeed too. */
@@ -51,6 +53,9 @@ enum { AUTH_REQUESTS_MAX = 64 };
 
 /* Signals that are passed on, of one exec; the session drops what a client sends beyond. */
 enum { SIGNALS_MAX = 20, SIGNALS_MS = 1000 };
+
+/* What the control socket lists. */
+enum ctl_list { CTL_EXECS, CTL_CONNECTIONS, CTL_PENALTIES };
 
 /* The limits that a session watches for the master. */
 enum over { OVER_IDLE, OVER_OUTPUT };
@@ -271,6 +276,31 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     F(u64, conn, UINT64_MAX)                                                                       \
     F(bytes, signature, IPC_SIGNATURE_MAX)
 
+/*
+ * The control socket. The master speaks first: its version, and whether the client may change
+ * anything (admin) or only look; or CTL_END, if it is refused. Then come requests, one at a time:
+ * to each any number of CTL_ITEMs, then one CTL_END. A master that closes the link does so after a
+ * CTL_END.
+ */
+#define FIELDS_CTL_WELCOME(F)                                                                      \
+    F(str, version, IPC_ID_MAX)                                                                    \
+    F(u8, admin, 1)
+#define FIELDS_REQ_CTL_STATUS(F) F(u8, unused, 0)
+/* list is an enum ctl_list; only what is of this tenant and this key (the fingerprint or its
+ * beginning); "": of any. */
+#define FIELDS_REQ_CTL_PS(F)                                                                       \
+    F(u8, list, CTL_PENALTIES)                                                                     \
+    F(str, tenant, IPC_TENANT_MAX)                                                                 \
+    F(str, key, IPC_ID_MAX)
+/* Answered when it is known what became of it. */
+#define FIELDS_REQ_CTL_RELOAD(F) F(u8, unused, 0)
+/* One JSON object. */
+#define FIELDS_CTL_ITEM(F) F(bytes, text, IPC_ITEM_MAX)
+/* code is an exit status; `text` says why it is not 0, for people. */
+#define FIELDS_CTL_END(F)                                                                          \
+    F(u8, code, 255)                                                                               \
+    F(str, text, IPC_LINE_MAX)
+
 /* X(enumerator, name, link, sender, states, least fds, most fds) */
 #define IPC_MESSAGES(X)                                                                            \
     X(EVT_START, evt_start, LINK_SESSION, FROM_MASTER, STATE_PREAUTH, 0, 0)                        \
@@ -307,7 +337,13 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     X(SIGNER_READY, signer_ready, LINK_SIGNER, FROM_PEER, STATE_STARTING, 0, 0)                    \
     X(SIGNER_FAILED, signer_failed, LINK_SIGNER, FROM_PEER, STATE_STARTING, 0, 0)                  \
     X(REQ_SIGN_FOR, req_sign_for, LINK_SIGNER, FROM_MASTER, STATE_READY, 0, 0)                     \
-    X(ANS_SIGN_FOR, ans_sign_for, LINK_SIGNER, FROM_PEER, STATE_READY, 0, 0)
+    X(ANS_SIGN_FOR, ans_sign_for, LINK_SIGNER, FROM_PEER, STATE_READY, 0, 0)                       \
+    X(CTL_WELCOME, ctl_welcome, LINK_CONTROL, FROM_MASTER, STATE_READY, 0, 0)                      \
+    X(REQ_CTL_STATUS, req_ctl_status, LINK_CONTROL, FROM_PEER, STATE_READY, 0, 0)                  \
+    X(REQ_CTL_PS, req_ctl_ps, LINK_CONTROL, FROM_PEER, STATE_READY, 0, 0)                          \
+    X(REQ_CTL_RELOAD, req_ctl_reload, LINK_CONTROL, FROM_PEER, STATE_READY, 0, 0)                  \
+    X(CTL_ITEM, ctl_item, LINK_CONTROL, FROM_MASTER, STATE_READY, 0, 0)                            \
+    X(CTL_END, ctl_end, LINK_CONTROL, FROM_MASTER, STATE_READY, 0, 0)
 
 #define FIELDS_ZYGOTE_READY  FIELDS_EVT_READY
 #define FIELDS_ZYGOTE_FAILED FIELDS_EVT_FAILED

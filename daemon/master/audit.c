@@ -125,9 +125,6 @@ void audit_auth(const struct connection *connection, const struct msg_req_auth *
     finish(connection->server, &json);
 }
 
-static const char *const kind_names[] = {
-    [EXEC_COMMAND] = "exec", [EXEC_SHELL] = "shell", [EXEC_SUBSYSTEM] = "subsystem"};
-
 static void put_record(struct json *json, const struct exec_record *record)
 {
     json_str(json, "exec", record->id);
@@ -147,7 +144,7 @@ void audit_start(struct server *server, const struct audit_start *start)
     begin(&json, "start");
     put_record(&json, start->record);
     json_uint(&json, "generation", start->record->generation);
-    json_str(&json, "kind", kind_names[req->kind]);
+    json_str(&json, "kind", exec_kind_word((enum exec_kind)req->kind));
     json_bytes(&json, "command", req->command.data, req->command.len);
     if (req->truncated)
         json_str(&json, "command_cut", "it is longer than what is shown");

@@ -64,6 +64,19 @@ const struct sandbox_spec *exec_spec(const struct exec *exec)
     return &exec->generation->policy->sandboxes[exec->sandbox];
 }
 
+uint64_t exec_worker_pid(const struct exec *exec)
+{
+    char path[64], line[128];
+    static const char key[] = "Pid:\t";
+    uint64_t pid = 0;
+    (void)snprintf(path, sizeof path, "/proc/self/fdinfo/%d", exec->pidfd);
+    cleanup_file FILE *file = exec->pidfd >= 0 ? fopen(path, "re") : NULL;
+    while (file != NULL && pid == 0 && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, key, sizeof key - 1) == 0)
+            pid = strtoull(line + sizeof key - 1, NULL, 10);
+    return pid > 0 ? pid : CGROUP_UNKNOWN;
+}
+
 /* The session has no more to say of it, or is gone. */
 static void set_done(struct exec *exec)
 {
@@ -381,6 +394,7 @@ int exec_start(struct connection *connection, const struct msg_req_exec *req,
         .decided_us = loop_now_us(),
     };
     (void)snprintf(exec->program, sizeof exec->program, "%s", decision->argv[0]);
+    exec_command_take(&exec->command, req);
     link_exec(exec);
     if (plumbing_open(&p, decision->terminal, err) < 0 ||
         leaf_make(server, decision->login.tenant, exec, &exec->leaf, err) < 0 ||

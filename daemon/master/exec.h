@@ -11,6 +11,7 @@
 #include "child.h"
 #include "egress.h"
 #include "connection.h"
+#include "exec_command.h"
 #include "rate.h"
 #include "tenant_load.h"
 #include "verdict.h"
@@ -53,6 +54,7 @@ struct exec {
     int report_fd;
     int pidfd;
     char program[128];
+    struct exec_command command;
     struct loop_source source;
     struct loop_timer timer; /* once it has started the wall-time limit; then the grace period */
     enum end_cause cause;
@@ -85,6 +87,9 @@ struct exec {
 struct exec *exec_find(const struct connection *connection, uint32_t channel);
 
 const struct sandbox_spec *exec_spec(const struct exec *exec);
+
+/* The process number of its worker, or CGROUP_UNKNOWN. */
+uint64_t exec_worker_pid(const struct exec *exec);
 
 /* How much of a refusal its client is told. */
 enum explain_level exec_explain(const struct exec *exec);

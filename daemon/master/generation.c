@@ -2,6 +2,7 @@
 #include "audit.h"
 #include "blocked.h"
 #include "cleanup.h"
+#include "control.h"
 #include "exec.h"
 #include "job.h"
 #include "log.h"
@@ -79,7 +80,7 @@ static bool take_only_error(const struct diags *diags, struct err *err)
     return true;
 }
 
-struct policy *generation_take_policy(struct policy *policy, struct diags *diags, int code,
+struct policy *generation_take_policy(struct policy *policy, const struct diags *diags, int code,
                                       bool to_terminal, size_t *n_errors, struct err *err)
 {
     size_t n = 1;
@@ -91,7 +92,6 @@ struct policy *generation_take_policy(struct policy *policy, struct diags *diags
                 n == 1 ? "" : "s", diags->truncated ? " and more" : "");
     if (policy == NULL)
         err->code = code != 0 ? code : EX_CONFIG;
-    diags_free(diags);
     *n_errors = n;
     return policy;
 }
@@ -105,8 +105,10 @@ struct policy *generation_load_policy(const char *config_path, struct host_judge
                                    .config_path = config_path,
                                    .judge = host_judge,
                                    .judge_user = judge};
-    struct policy *policy = policy_load(&source, &diags);
-    return generation_take_policy(policy, &diags, judge->code, to_terminal, &n_errors, err);
+    struct policy *policy = generation_take_policy(policy_load(&source, &diags), &diags,
+                                                   judge->code, to_terminal, &n_errors, err);
+    diags_free(&diags);
+    return policy;
 }
 
 static int start_spawner(struct generation *generation, struct err *err)
@@ -196,14 +198,21 @@ void generation_unref(struct generation *generation)
     free(generation);
 }
 
+static size_t count_keys(const struct policy *policy)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < policy->n_tenants; i++)
+        n += policy->tenants[i].n_keys;
+    return n;
+}
+
 static void record_loaded(const struct generation *generation)
 {
-    const struct policy *policy = generation->policy;
     struct metrics_counters *counters = &generation->server->metrics.counters;
-    struct audit_reload reload = {
-        .number = generation->number, .loaded = true, .n_tenants = policy->n_tenants};
-    for (size_t i = 0; i < policy->n_tenants; i++)
-        reload.n_keys += policy->tenants[i].n_keys;
+    const struct audit_reload reload = {.number = generation->number,
+                                        .loaded = true,
+                                        .n_tenants = generation->policy->n_tenants,
+                                        .n_keys = generation->n_keys};
     counters->reloads[true]++;
     counters->last_reload = true;
     counters->last_loaded_s = (uint64_t)time(NULL);
@@ -236,6 +245,8 @@ void generation_refused(struct server *server, size_t n_errors, const char *why)
              server->current->number);
     audit_reload(server, &reload);
     notify_reloaded(server, false);
+    reload_result_set(&server->last_reload, why, n_errors);
+    control_news(server);
 }
 
 static void make_current(struct generation *generation)
@@ -248,6 +259,8 @@ static void make_current(struct generation *generation)
     server->next = NULL;
     metrics_set_max_tenants(&server->metrics, generation->policy->server.metrics_tenants);
     metrics_file_apply(server);
+    generation->n_keys = count_keys(generation->policy);
+    generation->loaded_at = time(NULL);
     if (old != NULL) {
         old->state = GENERATION_RETIRED;
         generation_unref(old);
@@ -257,6 +270,9 @@ static void make_current(struct generation *generation)
         log_line(LOG_LEVEL_INFO, "reloaded: generation %" PRIu64 ", %zu tenants",
                  generation->number, generation->policy->n_tenants);
         record_loaded(generation);
+        reload_result_set(&server->last_reload, NULL, 0);
+        control_apply(server, &generation->policy->server);
+        control_news(server);
         presence_rejudge(server);
         notify_reloaded(server, true);
     }

@@ -20,6 +20,8 @@ struct generation {
     enum generation_state state;
     uint64_t number; /* 1, 2, … */
     struct policy *policy;
+    size_t n_keys;     /* of all tenants */
+    time_t loaded_at;  /* when it became current */
     uid_t session_uid; /* of [server] user =, looked up when the policy was loaded */
     gid_t session_gid;
     int audit_fd;
@@ -49,8 +51,8 @@ size_t generation_tell(const struct diags *diags, bool to_terminal);
 struct policy *generation_load_policy(const char *config_path, struct host_judge *judge,
                                       bool to_terminal, struct err *err);
 /* The same for what policy_load() has given, which may have happened in another thread; `code` is
- * host_judge.code. Frees the diags. */
-struct policy *generation_take_policy(struct policy *policy, struct diags *diags, int code,
+ * host_judge.code. */
+struct policy *generation_take_policy(struct policy *policy, const struct diags *diags, int code,
                                       bool to_terminal, size_t *n_errors, struct err *err);
 
 /*

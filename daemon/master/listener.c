@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sysexits.h>
@@ -18,6 +19,7 @@ enum {
     BACKLOG = 1024,
     ACCEPTS_PER_TURN = 16, /* then others have their turn */
     OUT_OF_FDS_MS = 500,
+    LISTENER_TEXT_MAX = 96,
 };
 
 struct listener {
@@ -129,17 +131,21 @@ static uint16_t describe_address(const struct sockaddr_storage *ss, char host[IN
     return ntohs(v6 ? in6->sin6_port : in->sin_port);
 }
 
-static void announce(const struct listener *listener)
+/* "127.0.0.1:2222", with the port that the kernel chose; and, of a listener for balancers, `mark`.
+ */
+static void describe(const struct listener *listener, const char *mark,
+                     char text[LISTENER_TEXT_MAX])
 {
     struct sockaddr_storage ss;
     char host[INET6_ADDRSTRLEN];
     socklen_t len = sizeof ss;
+    text[0] = '\0';
     if (getsockname(listener->fd, (struct sockaddr *)&ss, &len) < 0)
         return;
     bool v6 = ss.ss_family == AF_INET6;
     unsigned port = describe_address(&ss, host);
-    log_line(LOG_LEVEL_INFO, "listening on %s%s%s:%u%s", v6 ? "[" : "", listener->host,
-             v6 ? "]" : "", port, listener->proxy ? ", behind a balancer" : "");
+    (void)snprintf(text, LISTENER_TEXT_MAX, "%s%s%s:%u%s", v6 ? "[" : "", host, v6 ? "]" : "", port,
+                   listener->proxy ? mark : "");
 }
 
 static struct listener *add_listener(struct server *server)
@@ -213,8 +219,26 @@ int listeners_open(struct server *server, const struct server_config *config, st
 
 void listeners_announce(const struct server *server)
 {
-    for (size_t i = 0; i < server->listeners->n; i++)
-        announce(&server->listeners->items[i]);
+    for (size_t i = 0; i < server->listeners->n; i++) {
+        char text[LISTENER_TEXT_MAX];
+        describe(&server->listeners->items[i], ", behind a balancer", text);
+        log_line(LOG_LEVEL_INFO, "listening on %s", text);
+    }
+}
+
+void listeners_put(const struct server *server, struct json *json)
+{
+    const struct listeners *listeners = server->listeners;
+    size_t n = listeners != NULL ? listeners->n : 0;
+    char(*texts)[LISTENER_TEXT_MAX] = calloc(n, sizeof *texts);
+    const char **items = calloc(n, sizeof *items);
+    for (size_t i = 0; texts != NULL && items != NULL && i < n; i++) {
+        describe(&listeners->items[i], " proxy", texts[i]);
+        items[i] = texts[i];
+    }
+    json_texts(json, "listen", items, items != NULL && texts != NULL ? n : 0);
+    free(texts);
+    free(items);
 }
 
 void listeners_close(struct server *server)

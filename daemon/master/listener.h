@@ -5,6 +5,7 @@
 #ifndef POSTERN_DAEMON_MASTER_LISTENER_H
 #define POSTERN_DAEMON_MASTER_LISTENER_H
 
+#include "json.h"
 #include "server.h"
 
 /*
@@ -22,6 +23,9 @@ void listeners_announce(const struct server *server);
 /* Stop and go on accepting; both are idempotent and safe before listeners_open(). */
 void listeners_pause(struct server *server);
 void listeners_resume(struct server *server);
+
+/* The same as a member "listen", an array. */
+void listeners_put(const struct server *server, struct json *json);
 
 /* True if `config` listens on what is open now. */
 bool listeners_match(const struct server *server, const struct server_config *config);

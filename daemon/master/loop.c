@@ -65,6 +65,14 @@ int loop_add_changing(struct loop *loop, struct loop_source *source, int fd,
     return add(loop, source, fd, EPOLLPRI, on_ready, err);
 }
 
+int loop_watch_writing(struct loop *loop, struct loop_source *source, bool writing, struct err *err)
+{
+    struct epoll_event event = {.events = writing ? EPOLLOUT : EPOLLIN, .data.ptr = source};
+    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, source->fd, &event) < 0)
+        return err_set(err, errno, "epoll_ctl");
+    return 0;
+}
+
 void loop_remove(struct loop *loop, struct loop_source *source)
 {
     if (source->fd < 0)

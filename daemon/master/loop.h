@@ -39,6 +39,10 @@ int loop_add(struct loop *loop, struct loop_source *source, int fd,
  * read, which must have been once before this. Returns 0, or -1 with err. */
 int loop_add_changing(struct loop *loop, struct loop_source *source, int fd,
                       void (*on_ready)(struct loop_source *), struct err *err);
+/* Watches a source of loop_add() for writing instead (hang-up and errors count), or for reading
+ * again. Returns 0, or -1 with err. */
+int loop_watch_writing(struct loop *loop, struct loop_source *source, bool writing,
+                       struct err *err);
 /* Safe on a source that isn't in the loop. Doesn't close the descriptor. */
 void loop_remove(struct loop *loop, struct loop_source *source);
 

@@ -88,6 +88,7 @@ static void take_over(struct server *server, const struct reload *reload, struct
     struct policy *policy =
         generation_take_policy(reload->policy, diags, reload->judge.code, false, &n_errors, &err);
     struct generation *next = policy == NULL ? NULL : start_generation(server, policy, &err);
+    reload_result_keep(&server->last_reload, diags);
     if (next == NULL) {
         refuse(server, n_errors, &err);
         return;

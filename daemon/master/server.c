@@ -3,6 +3,7 @@
 #include "child.h"
 #include "cleanup.h"
 #include "connection.h"
+#include "control.h"
 #include "exec.h"
 #include "generation.h"
 #include "hostkeys.h"
@@ -32,7 +33,7 @@ enum {
     FAREWELL_MS = 1000,
     REAP_MS = 3000, /* for our own processes to follow */
     EXECS_LEAST = 8,
-    FDS_OF_OUR_OWN = 64,
+    FDS_OF_OUR_OWN = 64 + CONTROL_CLIENTS_MAX,
     FDS_PER_CONNECTION = 3, /* link, pidfd, the workspace that its execs share */
     FDS_PER_EXEC = 6, /* report, pidfd, cgroup and its events, and its share of pipes in transit */
 };
@@ -115,6 +116,8 @@ int server_start(struct server *server, struct err *err)
 {
     server->signals.fd = server->notify.fd = -1;
     metrics_init(&server->metrics, (uint64_t)time(NULL));
+    server->started_at = time(NULL);
+    server->started_ms = loop_now_ms();
     /* What limits come to is said when the cgroups are there. */
     struct host_judge judge = {.quiet_limits = true};
     struct policy *policy = generation_load_policy(server->options.config_path, &judge, false, err);
@@ -126,7 +129,8 @@ int server_start(struct server *server, struct err *err)
     size_limits(server, &policy->server);
     if (check_limits(server, err) < 0 || hostkeys_check(&policy->server, err) < 0 ||
         (server->loop = loop_new(err)) == NULL || make_run_id(server, err) < 0 ||
-        watch_signals(server, err) < 0 || listeners_open(server, &policy->server, err) < 0) {
+        watch_signals(server, err) < 0 || listeners_open(server, &policy->server, err) < 0 ||
+        control_open(server, &policy->server, err) < 0) {
         policy_free(policy);
         return -1;
     }
@@ -164,6 +168,7 @@ void server_check_ready(struct server *server)
     }
     listeners_announce(server);
     listeners_resume(server);
+    control_serve(server);
     log_line(LOG_LEVEL_INFO, "ready: generation %" PRIu64 ", %zu tenants", server->current->number,
              server->current->policy->n_tenants);
     notify_ready(server);
@@ -206,6 +211,7 @@ void server_stop(struct server *server)
              server->n_connections);
     notify_stopping(server);
     listeners_close(server);
+    control_news(server);
     if (loop_arm(server->loop, &server->stop_timer, STOP_MS, on_stop_timeout) < 0)
         server->finished = true;
     bool idle = server->n_execs == 0 && server->waiters == NULL;
@@ -306,6 +312,7 @@ void server_free(struct server *server)
     if (server->loop == NULL)
         return;
     listeners_close(server);
+    control_close(server);
     reload_abandon(server);
     zygote_stop_all(server);
     metrics_file_stop(server);
@@ -324,6 +331,7 @@ void server_free(struct server *server)
     close_fd(&signal_fd);
     end_children(server);
     tenant_loads_free(&server->loads);
+    reload_result_free(&server->last_reload);
     cgroups_close(server);
     loop_free(server->loop);
     server->loop = NULL;

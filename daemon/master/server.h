@@ -13,6 +13,7 @@
 #include "notify.h"
 #include "penalty.h"
 #include "policy.h"
+#include "reload_result.h"
 #include "source.h"
 #include "tenant_load.h"
 
@@ -24,6 +25,7 @@
 struct child;
 struct cgroups;
 struct connection;
+struct control_point;
 struct exec;
 struct generation;
 struct listeners;
@@ -51,6 +53,10 @@ struct server {
     struct reload *reload;      /* a policy is being read; or NULL */
     struct child *lowering;     /* puts lower totals of memory into force; held, or NULL */
     uint64_t generation_count;
+    struct reload_result last_reload;
+    time_t started_at;
+    uint64_t started_ms;
+    struct control_point *control; /* NULL: no control socket */
     struct listeners *listeners;
     struct zygote *zygotes; /* list: starting, serving and retired ones */
     struct zygote *zygote;  /* serves new connections; NULL while there is none */
@@ -73,6 +79,7 @@ struct server {
     struct waiter *waiters;    /* list of execs that wait for their turn */
     struct waiter *last_waiter;
     size_t waiting_bytes;
+    uint64_t waiter_count;
     struct child *children;  /* list: zygotes and spawners */
     size_t max_execs;        /* that run at once, by the descriptors we may open */
     uint64_t refusal_second; /* refused connections are logged once a second */

@@ -11,6 +11,7 @@ enum { NOTE_MS = 1000 /* between two lines to one client */ };
 struct waiter {
     struct queue_item item;
     struct waiter *prev, *next; /* in server->waiters, in the order in which they asked */
+    uint64_t number;            /* of that order */
     struct connection *connection;
     struct waiter *next_of_connection; /* in connection->waiters */
     struct tenant_load *load;          /* held; its queue has the item */
@@ -71,6 +72,7 @@ static struct waiter *copy_request(const struct msg_req_exec *req)
 
 static void link_waiter(struct server *server, struct waiter *waiter)
 {
+    waiter->number = ++server->waiter_count;
     waiter->prev = server->last_waiter;
     if (waiter->prev != NULL)
         waiter->prev->next = waiter;
@@ -333,6 +335,22 @@ void waiting_connection_gone(struct connection *connection)
 {
     while (connection->waiters != NULL)
         client_gone(connection->waiters);
+}
+
+const struct waiter *waiting_next(const struct server *server, const struct waiter *hint,
+                                  uint64_t after, struct waiting_view *view)
+{
+    const struct waiter *waiter = hint != NULL ? hint : server->waiters;
+    while (waiter != NULL && waiter->number <= after)
+        waiter = waiter->next;
+    if (waiter == NULL)
+        return NULL;
+    *view = (struct waiting_view){.number = waiter->number,
+                                  .record = &waiter->record,
+                                  .place = waiter->item.place,
+                                  .since_ms = waiter->since_ms};
+    exec_command_take(&view->command, &waiter->req);
+    return waiter;
 }
 
 void waiting_rejudge(struct server *server)

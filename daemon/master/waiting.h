@@ -38,6 +38,20 @@ void waiting_on_gone(struct connection *connection, uint32_t channel);
 /* The same for all channels of a connection that has ended. */
 void waiting_connection_gone(struct connection *connection);
 
+/* One of those that wait, for people to look at. */
+struct waiting_view {
+    uint64_t number; /* later ones have greater numbers */
+    const struct exec_record *record;
+    struct exec_command command;
+    size_t place; /* in its tenant's queue */
+    uint64_t since_ms;
+};
+
+/* The first one with a greater number than `after`, searched from `hint` on (NULL: from the first),
+ * which is one that this has returned while nothing has changed. NULL: there is none. */
+const struct waiter *waiting_next(const struct server *server, const struct waiter *hint,
+                                  uint64_t after, struct waiting_view *view);
+
 /* Judges everything that waits again: by a new policy, or to refuse it by a server that stops. */
 void waiting_rejudge(struct server *server);
 

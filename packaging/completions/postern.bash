@@ -110,7 +110,13 @@ _postern() {
     --template) _postern_candidates "$(_postern_templates "$postern")" ;;
     --network) _postern_candidates 'none loopback host' ;;
     --from | --at | --subsystem | --env | --name | --comment | --expiry) ;;
-    -f | --config | --key | --against | --output | --cwd | --probe | --workspace) _postern_files ;;
+    --key)
+        case ${COMP_WORDS[1]} in
+        ps) ;;
+        *) _postern_files ;;
+        esac
+        ;;
+    -f | --config | --against | --output | --cwd | --probe | --workspace | --socket) _postern_files ;;
     *)
         case $2 in
         -*) _postern_candidates "$(_postern_options "$postern" "${sub[@]}")" ;;

@@ -192,6 +192,7 @@ class Server:
         lines = {
             "user": "nobody", "session-path": SESSION, "seccomp-dir": SECCOMP_DIR,
             "audit": self.path("audit.log"), "log-level": self.log_level,
+            "control": self.path("control"),
             "uid-range": f"{first}-{first + 999999}", "state-dir": self.path("state"),
         }
         overridden = {line.split("=")[0].strip() for line in self.extra.splitlines() if "=" in line}

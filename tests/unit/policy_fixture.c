@@ -135,6 +135,15 @@ static int find_user(void *user, const char *name, uid_t *uid, gid_t *gid, struc
     return err_set(err, 0, "there is no user '%s' on this host", name);
 }
 
+static int find_group(void *user, const char *name, gid_t *gid, struct err *err)
+{
+    (void)user;
+    *gid = strcmp(name, "adm") == 0 ? 4 : 1000;
+    return strcmp(name, "adm") == 0 || strcmp(name, "watch") == 0
+               ? 0
+               : err_set(err, 0, "there is no group '%s' on this host", name);
+}
+
 static int call_number(const char *name)
 {
     static const struct {
@@ -164,6 +173,7 @@ const struct policy_host fixture_host = {
     .read_file = read_file,
     .list_dir = list_dir,
     .find_user = find_user,
+    .find_group = find_group,
     .syscall_number = call_number,
     .sha256 = sha256,
     .random_bytes = random_bytes,

@@ -39,7 +39,7 @@ static void test_table_is_enforced(void **state)
         unsigned char buf[1024];
         size_t len = encode_empty(rows[i].type, buf, sizeof buf);
         assert_true(len >= 4);
-        for (int link = LINK_SESSION; link <= LINK_SPAWNER; link++)
+        for (int link = LINK_SESSION; link <= LINK_CONTROL; link++)
             for (int sender = FROM_MASTER; sender <= FROM_PEER; sender++)
                 for (size_t s = 0; s < 4; s++)
                     for (size_t fds = 0; fds <= IPC_FDS_MAX; fds++) {

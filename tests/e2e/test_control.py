@@ -1,0 +1,520 @@
+"""The control socket: who may do what, every verb, and clients that mean no good."""
+import grp
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import struct
+import subprocess
+
+from harness import (PATIENCE, POSTERN, POSTERND, SOURCE, PosternTest, clean_env, main, run,
+                     wait_until)
+
+EX_USAGE, EX_NOINPUT, EX_UNAVAILABLE, EX_TEMPFAIL, EX_NOPERM, EX_CONFIG = 64, 66, 69, 75, 77, 78
+STRANGER, WATCHER, OPERATOR = 61001, 61002, 61003  # uids that nobody has
+ESCAPED = rb"[\x20-\x7e\n]*"
+
+
+def message_types():
+    """{name: number} as messages.h has them."""
+    with open(os.path.join(SOURCE, "daemon/ipc/messages.h"), encoding="utf-8") as f:
+        rows = re.findall(r"^    X\(([A-Z_]+), [a-z_]+, LINK_", f.read(), re.M)
+    return {name: i + 1 for i, name in enumerate(rows)}
+
+
+TYPES = message_types()
+
+
+def text(value):
+    value = value.encode() if isinstance(value, str) else value
+    return struct.pack(">I", len(value)) + value + b"\0"
+
+
+def ps_request(which=0):
+    return struct.pack(">IB", TYPES["REQ_CTL_PS"], which) + text("") + text("")
+
+
+STATUS_REQUEST = struct.pack(">IB", TYPES["REQ_CTL_STATUS"], 0)
+
+
+class RawClient:
+    """A client that says what it likes."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.connect(path)
+        self.socket.settimeout(20 * PATIENCE)
+
+    def send(self, data):
+        self.socket.send(data)
+
+    def recv(self):
+        """(name, payload); None at the end."""
+        data = self.socket.recv(1 << 20)
+        if not data:
+            return None
+        number, = struct.unpack(">I", data[:4])
+        return next(name for name, n in TYPES.items() if n == number), data[4:]
+
+    def answer(self):
+        """The items up to the end, and its code and text."""
+        items = []
+        while True:
+            name, payload = self.recv()
+            if name == "CTL_ITEM":
+                size, = struct.unpack(">I", payload[:4])
+                items.append(json.loads(payload[4:4 + size].decode("ascii")))
+            elif name == "CTL_END":
+                size, = struct.unpack(">I", payload[1:5])
+                return items, payload[0], payload[5:5 + size].decode("ascii")
+
+    def ended(self):
+        """The server lets it go."""
+        try:
+            while self.recv():
+                pass
+        except ConnectionResetError:
+            pass
+        return True
+
+    def close(self):
+        self.socket.close()
+
+
+class ControlTest(PosternTest):
+    def postern(self, *words, server=None, uid=None, groups=(), env=None):
+        """Runs postern; as another user and its groups."""
+        argv = [POSTERN, *words, "--socket", (server or self.server).path("control")]
+        if uid is not None:
+            argv = ["setpriv", f"--reuid={uid}", f"--regid={uid}",
+                    f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups",
+                    "--inh-caps=-all", *argv]
+        return run(argv, check=False, timeout=60)
+
+    def document(self, *words, code=0, **how):
+        got = self.postern(*words, "--json", **how)
+        self.assertEqual(got.code, code, got)
+        document = json.loads(got.out.decode("ascii"))
+        self.assertEqual((document["v"], document["kind"]), (1, words[0]))
+        return document
+
+    def raw(self, welcomed=True):
+        client = RawClient(self.server.path("control"))
+        self.addCleanup(client.close)
+        if welcomed:
+            self.assertEqual(client.recv()[0], "CTL_WELCOME")
+        return client
+
+    def running(self, count, server=None, **match):
+        """Waits until so many commands are listed with these members."""
+        def listed():
+            execs = [e for e in self.document("ps", server=server)["execs"]
+                     if all(e[k] == v for k, v in match.items())]
+            return execs if len(execs) == count else None
+        return wait_until(listed, 20, f"{count} commands with {match}")
+
+    def all_gone(self):
+        for client in self.server.clients:
+            client.kill()
+        wait_until(lambda: self.document("ps", "--connections")["connections"] == [], 20,
+                   "the end of all connections")
+
+
+class Looking(ControlTest):
+    def tearDown(self):
+        self.all_gone()
+
+    def test_status_tells_what_is_so(self):
+        client = self.server.popen_ssh("acme", "sleep 100")
+        self.running(1, state="running")
+        status = self.document("status")
+        self.assertEqual((status["pid"], status["state"]), (self.server.process.pid, "serving"))
+        self.assertEqual(status["listen"], [f"127.0.0.1:{self.server.port}"])
+        self.assertEqual((status["tenants"], status["keys"]), (1, 1))
+        self.assertEqual((status["connections"], status["authenticated"], status["startups"]),
+                         (1, 1, 0))
+        self.assertEqual((status["execs"], status["running"], status["queued"]), (1, 1, 0))
+        self.assertEqual(status["config"], self.server.config)
+        got = self.postern("status")
+        self.assertRan(got)
+        self.assertLine(got.out, rf"posternd +\S+, process {self.server.process.pid}, up \S+: serving")
+        self.assertLine(got.out, r"policy +generation \d+, loaded \S+Z: 1 tenant, 1 key")
+        self.assertLine(got.out, rf"listening +127\.0\.0\.1:{self.server.port}")
+        self.assertLine(got.out, r"connections +1 of at most 1000: 1 logged in, 0 not yet")
+        self.assertLine(got.out, r"commands +1 run of at most \d+, 0 queued")
+
+    def test_ps_lists_what_runs(self):
+        client = self.server.popen_ssh("acme", "sleep 100")
+        one, = self.running(1, state="running")
+        start = self.server.wait_audit(event="start", command="sleep 100")[-1]
+        for name in ("exec", "connection", "tenant", "user", "key", "key_comment", "client", "port",
+                     "kind", "command", "sandbox", "generation", "terminal"):
+            self.assertEqual(one[name], start[name], name)
+        self.assertEqual(one["key"], self.server.fingerprint("alice"))
+        self.assertEqual(one["pid"], self.server.worker_pids()[0])
+        self.assertIsInstance(one["cpu_ms"], int)
+        self.assertGreater(one["memory"], 0)
+        got = self.postern("ps")
+        self.assertRan(got)
+        self.assertLine(got.out, r"EXEC +TENANT +KEY +CLIENT +STATE +AGE +CPU +MEMORY +COMMAND")
+        short = one["key"][7:15]
+        self.assertLine(got.out, re.escape(one["exec"]) + rf" +acme +{re.escape(short)} alice@client"
+                        r" +127\.0\.0\.1 +running +\S+s +\S+ +\S+ +sleep 100")
+
+    def test_filters(self):
+        client = self.server.popen_ssh("acme", "sleep 100")
+        one, = self.running(1, state="running")
+        key = one["key"]
+        for words, count in ((("--tenant", "acme"), 1), (("--tenant", "acm"), 0),
+                             (("--key", key), 1), (("--key", key[7:15]), 1),
+                             (("--key", "SHA256:" + "A" * 43), 0),
+                             (("--tenant", "acme", "--key", key), 1)):
+            self.assertEqual(len(self.document("ps", *words)["execs"]), count, words)
+            if count == 1:
+                found = self.document("ps", "--connections", *words)["connections"]
+                self.assertEqual([c["connection"] for c in found], [one["connection"]])
+        for words in (("--key", "short"), ("--tenant", "x" * 65), ("--connections", "--penalties"),
+                      ("--penalties", "--tenant", "acme"), ("word",)):
+            self.assertEqual(self.postern("ps", *words).code, EX_USAGE, words)
+
+    def test_connections(self):
+        silent = socket.create_connection(("127.0.0.1", self.server.port))
+        self.addCleanup(silent.close)
+        client = self.server.popen_ssh("acme", "sleep 100")
+        self.running(1, state="running")
+        found = {c["state"]: c for c in self.document("ps", "--connections")["connections"]}
+        self.assertEqual(set(found), {"startup", "open"})
+        self.assertEqual((found["open"]["tenant"], found["open"]["open"]), ("acme", 1))
+        self.assertEqual(found["open"]["key"], self.server.fingerprint("alice"))
+        self.assertEqual(found["startup"]["port"], silent.getsockname()[1])
+        self.assertIsNone(found["startup"]["tenant"])
+        silent.close()
+
+    def test_hostile_commands_are_shown_as_text(self):
+        command = "sleep 100 # \x1b[2J\x1b]0;title\x07\nexec 12 \u202e\t\x9b \"q\" \\"
+        client = self.server.popen_ssh("acme", command)
+        one, = self.running(1, state="running")
+        self.assertEqual(one["command"].encode("latin-1"), command.encode())
+        for words in (("ps",), ("ps", "--wide"), ("ps", "--json"), ("ps", "--connections")):
+            got = self.postern(*words)
+            self.assertRegex(got.out, rb"\A" + ESCAPED + rb"\Z")
+        self.assertEqual(len(self.postern("ps").out.splitlines()), 2)
+        self.assertIn(rb"# \x1b[2J\x1b]0;title\x07\nexec 12 \xe2\x80\xae\t\xc2\x9b", self.postern("ps").out)
+
+    def test_long_commands_are_cut(self):
+        client = self.server.popen_ssh("acme", "sleep 100 # " + "x" * 5000)
+        one, = self.running(1, state="running")
+        self.assertEqual((len(one["command"]), one["command_cut"]), (512, True))
+        self.assertTrue(self.postern("ps").out.rstrip().endswith(b"xxx..."))
+        # A terminal's width is kept.
+        got = run(["script", "-qec", f"stty cols 120; {POSTERN} ps --socket "
+                   f"{self.server.path('control')}", "/dev/null"], check=False)
+        lines = re.sub(rb"\x1b\[[0-9;]*m", b"", got.out).replace(b"\r", b"").splitlines()
+        self.assertEqual((len(lines), max(map(len, lines))), (2, 120), got)
+
+    def test_many_commands_and_a_slow_reader(self):
+        path, _ = self.server.mux()
+        for _ in range(40):
+            self.server.popen_ssh("acme", "sleep 100 # " + "\x01" * 480, flags=["-S", path])
+        self.running(40)
+        slow = self.raw()
+        for _ in range(3):
+            slow.send(ps_request())
+            items, code, _ = slow.answer()
+            self.assertEqual((len(items), code), (40, 0))
+            self.assertEqual(len({i["exec"] for i in items}), 40)
+        # One that never reads holds up nobody.
+        stalled = self.raw()
+        stalled.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        stalled.send(ps_request())
+        self.assertEqual(len(self.document("ps")["execs"]), 40)
+        self.assertRan(self.server.ssh("acme", "echo alive"), 0, b"alive\n")
+        items, code, _ = stalled.answer()
+        self.assertEqual((len({i["exec"] for i in items}), code), (40, 0))
+
+
+class Reloading(ControlTest):
+    def test_reload_tells_what_became_of_it(self):
+        before = self.document("status")["generation"]
+        got = self.postern("reload")
+        self.assertRan(got, 0, b"reloaded: generation %d, 1 tenant\n" % (before + 1))
+        path = self.server.write_policy('[tenant "beta"]\nkees = keys/alice\nshell = \x1b[0m\n',
+                                        "wrong.ini")
+        self.addCleanup(lambda: os.path.exists(path) and os.unlink(path))
+        got = self.postern("reload")
+        self.assertEqual((got.code, got.out), (1, b""), got)
+        self.assertLine(got.err, re.escape(path) + r":2: error: unknown key 'kees' in \[tenant\] "
+                        r"\(did you mean 'keys'\?\)")
+        self.assertRegex(got.err, rb"\A" + ESCAPED + rb"\Z")
+        self.assertLine(got.err, rf"postern: the policy has \d errors; generation {before + 1} stays")
+        document = self.document("reload", code=1)
+        self.assertEqual((document["ok"], document["reload"]), (False, "refused"))
+        self.assertIn(("error", path, 2), [(d["grade"], d["file"], d["line"])
+                                           for d in document["diagnostics"]])
+        status = self.document("status")
+        self.assertEqual((status["reload"], status["generation"]), ("refused", before + 1))
+        os.unlink(path)
+        document = self.document("reload")
+        self.assertEqual((document["ok"], document["generation"]), (True, before + 2))
+        self.assertEqual(document["diagnostics"], [])
+
+    def test_many_reloads_at_once(self):
+        clients = [self.raw() for _ in range(8)]
+        for client in clients:
+            client.send(struct.pack(">IB", TYPES["REQ_CTL_RELOAD"], 0))
+        for client in clients:
+            items, code, _ = client.answer()
+            self.assertEqual((items[-1]["reload"], code), ("loaded", 0))
+
+    def test_who_goes_away_in_the_middle(self):
+        for _ in range(5):
+            client = self.raw()
+            client.send(struct.pack(">IB", TYPES["REQ_CTL_RELOAD"], 0))
+            client.close()
+        self.assertEqual(self.document("reload")["ok"], True)
+
+
+class Hostile(ControlTest):
+    """Whatever a client sends, it is let go and nobody else is hurt."""
+
+    def tearDown(self):
+        self.assertEqual(self.document("status")["state"], "serving")
+        self.assertRan(self.server.ssh("acme", "echo alive"), 0, b"alive\n")
+
+    def test_what_is_no_request(self):
+        for data in (b"\0", b"\0\0\0\1", struct.pack(">I", 1 << 31), b"x" * 100000,
+                     STATUS_REQUEST + b"x", STATUS_REQUEST[:-1], struct.pack(">IB", TYPES["CTL_END"], 0),
+                     struct.pack(">IB", TYPES["REQ_EXEC"], 0), ps_request(3), ps_request()[:-1],
+                     struct.pack(">IB", TYPES["REQ_CTL_PS"], 0) + text("x" * 65) + text(""),
+                     struct.pack(">IB", TYPES["REQ_CTL_PS"], 0) + text(b"a\0b") + text("")):
+            client = self.raw()
+            client.send(data)
+            self.assertTrue(client.ended(), data[:20])
+
+    def test_descriptors_are_not_taken(self):
+        client = self.raw()
+        before = len(os.listdir(f"/proc/{self.server.process.pid}/fd"))
+        with open("/dev/null", "rb") as null:
+            socket.send_fds(client.socket, [STATUS_REQUEST], [null.fileno()] * 5)
+        self.assertTrue(client.ended())
+        client.close()
+        wait_until(lambda: len(os.listdir(f"/proc/{self.server.process.pid}/fd")) < before, 10,
+                   "closed descriptors")
+
+    def test_one_request_at_a_time(self):
+        client = self.raw()
+        for _ in range(200):
+            try:
+                client.send(ps_request())
+            except (BrokenPipeError, ConnectionResetError):
+                break
+        # All of them are answered in turn, or it is let go: nothing piles up.
+        client.close()
+
+    def test_a_flood_of_clients(self):
+        mob = [RawClient(self.server.path("control")) for _ in range(200)]
+        kinds = [client.recv() for client in mob]
+        served = [kind for kind in kinds if kind[0] == "CTL_WELCOME"]
+        refused = [kind for kind in kinds if kind[0] == "CTL_END"]
+        self.assertEqual((len(served), len(refused)), (24, 176))
+        self.assertEqual({payload[0] for _, payload in refused}, {EX_TEMPFAIL})
+        got = self.postern("status")
+        self.assertEqual(got.code, EX_TEMPFAIL, got)
+        self.assertLine(got.err, "postern: too many clients at the control socket; try again later")
+        for client in mob:
+            client.close()
+        wait_until(lambda: self.postern("status").code == 0, 10, "room for a client")
+
+
+class Peers(ControlTest):
+    server_args = {"server": "control-group = adm\nadmin-group = operator\n"}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        os.chmod(cls.server.dir, 0o755)
+        cls.adm, cls.operator = (grp.getgrnam(name).gr_gid for name in ("adm", "operator"))
+
+    def test_two_groups(self):
+        st = os.stat(self.server.path("control"))
+        self.assertEqual((stat.S_IMODE(st.st_mode), st.st_uid), (0o666, 0))
+        for verb, watcher in (("status", 0), ("ps", 0), ("reload", EX_NOPERM)):
+            self.assertEqual(self.postern(verb).code, 0)
+            self.assertEqual(self.postern(verb, uid=OPERATOR, groups=[7, self.operator]).code, 0)
+            got = self.postern(verb, uid=WATCHER, groups=[self.adm])
+            self.assertEqual(got.code, watcher, got)
+            if watcher:
+                self.assertLine(got.err, rf"postern: this is for root and members of group operator, "
+                                rf"not uid {WATCHER}; after joining it log in again")
+            got = self.postern(verb, uid=STRANGER, groups=[7])
+            self.assertEqual((got.code, got.out), (EX_NOPERM, b""), got)
+            self.assertLine(got.err, r"postern: the control socket is for root and members of group "
+                            rf"operator or adm, not uid {STRANGER}; after joining it log in again")
+
+    def test_strangers_keep_nobody_out(self):
+        argv = ["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups",
+                "/usr/bin/python3", "-c", """
+import socket, sys
+mob = []
+for i in range(300):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect(sys.argv[1])
+    mob.append(s)
+print("ready", flush=True)
+sys.stdin.read()
+""", self.server.path("control")]
+        mob = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.assertEqual(mob.stdout.readline(), b"ready\n")
+        self.assertEqual(self.postern("status").code, 0)
+        mob.stdin.close()
+        mob.stdout.close()
+        mob.wait()
+
+    def test_members_leave_room_for_root(self):
+        argv = ["setpriv", f"--reuid={WATCHER}", f"--regid={WATCHER}", f"--groups={self.adm}",
+                "/usr/bin/python3", "-c", """
+import socket, sys
+mob = []
+for i in range(24):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect(sys.argv[1])
+    s.recv(1000)
+    mob.append(s)
+print("ready", flush=True)
+sys.stdin.read()
+""", self.server.path("control")]
+        mob = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.assertEqual(mob.stdout.readline(), b"ready\n")
+        self.assertEqual(self.postern("status", uid=WATCHER, groups=[self.adm]).code, EX_TEMPFAIL)
+        self.assertEqual(self.postern("status").code, 0)
+        mob.stdin.close()
+        mob.stdout.close()
+        mob.wait()
+
+
+class Place(ControlTest):
+    """The socket's file, and how it is found."""
+    autostart = False
+
+    def start(self, **how):
+        self.server = self.new_server(**how)
+        return self.server.start()
+
+    def test_root_alone_by_default(self):
+        server = self.start()
+        os.chmod(server.dir, 0o755)
+        self.assertEqual(stat.S_IMODE(os.stat(server.path("control")).st_mode), 0o600)
+        got = self.postern("status", uid=STRANGER)
+        self.assertEqual((got.code, got.out), (EX_NOPERM, b""), got)
+        self.assertLine(got.err, r"postern: \S+: permission denied: it is for root; control-group = "
+                        r"or admin-group = in \[server\] of postern\.ini lets a group in")
+
+    def test_one_group_owns_it_and_a_reload_changes_that(self):
+        server = self.start(server="control-group = adm\n")
+        os.chmod(server.dir, 0o755)
+        adm, operator = (grp.getgrnam(name).gr_gid for name in ("adm", "operator"))
+        st = os.stat(server.path("control"))
+        self.assertEqual((stat.S_IMODE(st.st_mode), st.st_gid), (0o660, adm))
+        self.assertEqual(self.postern("status", uid=WATCHER, groups=[adm]).code, 0)
+        server.extra = "admin-group = operator\n"
+        server.write_config()
+        self.assertEqual(self.postern("reload").code, 0)
+        st = os.stat(server.path("control"))
+        self.assertEqual((stat.S_IMODE(st.st_mode), st.st_gid), (0o660, operator))
+        self.assertEqual(self.postern("status", uid=WATCHER, groups=[adm]).code, EX_NOPERM)
+        self.assertEqual(self.postern("reload", uid=WATCHER, groups=[operator]).code, 0)
+
+    def test_its_directory_is_made_and_removed(self):
+        server = self.new_server(server="")
+        server.extra = f"control = {server.path('run')}/control\n"
+        server.write_config()
+        server.start()
+        self.assertEqual(stat.S_IMODE(os.stat(server.path("run")).st_mode), 0o755)
+        self.assertEqual(run([POSTERN, "status", "-f", server.config]).code, 0)
+        server.stop()
+        self.assertFalse(os.path.exists(server.path("run")))
+
+    def test_none(self):
+        server = self.start(server="control = none\n")
+        self.assertFalse(os.path.exists(server.path("control")))
+        got = run([POSTERN, "status", "-f", server.config], check=False)
+        self.assertEqual(got.code, EX_CONFIG, got)
+        self.assertIn(b"the server has no control socket (control = none)", got.err)
+
+    def test_found_by_the_configuration_whatever_the_policy_is_like(self):
+        server = self.start()
+        server.write_policy("nonsense\n", "wrong.ini")
+        self.assertEqual(run([POSTERN, "status", "-f", server.config]).code, 0)
+        self.assertEqual(run([POSTERN, "status", "-f", server.dir]).code, 0)
+        got = run([POSTERN, "status", "-f", server.path("missing")], check=False)
+        self.assertEqual(got.code, EX_NOINPUT, got)
+
+    def test_nobody_there(self):
+        server = self.new_server()
+        got = run([POSTERN, "status", "-f", server.config], check=False)
+        self.assertEqual((got.code, got.out), (EX_UNAVAILABLE, b""), got)
+        self.assertLine(got.err, r"postern: no server answers at \S+/control: No such file or "
+                        r"directory; does posternd run\?")
+
+    def test_what_a_dead_server_left_is_replaced(self):
+        server = self.start()
+        server.process.kill()
+        server.process.wait()
+        server.process = None
+        self.assertTrue(os.path.exists(server.path("control")))
+        got = run([POSTERN, "status", "-f", server.config], check=False)
+        self.assertEqual(got.code, EX_UNAVAILABLE, got)
+        os.unlink(server.path("log"))
+        server.start()
+        self.assertEqual(self.document("status")["pid"], server.process.pid)
+        server.stop()
+        self.assertFalse(os.path.exists(server.path("control")))
+
+    def test_that_of_a_living_one_is_left_alone(self):
+        server = self.start()
+        other = self.new_server(server=f"control = {server.path('control')}\n")
+        got = run([POSTERND, "-d", "-f", other.config], check=False)
+        self.assertEqual(got.code, EX_UNAVAILABLE, got)
+        self.assertRegex(got.err.decode(), rf"control = {server.path('control')}: a posternd that runs "
+                         rf"\(process {server.process.pid}\) has this socket; stop it, or name another one")
+        self.assertEqual(self.document("status")["pid"], server.process.pid)
+
+    def test_nothing_else_is_removed_for_it(self):
+        server = self.new_server()
+        server.write("control", "precious")
+        got = run([POSTERND, "-d", "-f", server.config], check=False)
+        self.assertEqual(got.code, EX_CONFIG, got)
+        self.assertIn(b"something else than a socket", got.err)
+        got = run([POSTERN, "check", "-f", server.config], check=False)
+        self.assertNotEqual(got.code, 0, got)
+        with open(server.path("control"), encoding="utf-8") as f:
+            self.assertEqual(f.read(), "precious")
+
+    def test_a_directory_that_others_could_write_in(self):
+        server = self.new_server()
+        os.mkdir(server.path("open"))
+        os.chmod(server.path("open"), 0o777)
+        server.extra = f"control = {server.path('open')}/control\n"
+        server.write_config()
+        for argv in ([POSTERND, "-d", "-f", server.config], [POSTERN, "check", "-f", server.config]):
+            got = run(argv, check=False)
+            self.assertNotEqual(got.code, 0, got)
+            self.assertRegex(got.err, rb"control = \S+.*writable by")
+
+    def test_groups_and_paths_that_are_none(self):
+        server = self.new_server()
+        for line, problem in (("control-group = nosuchgroup", rb"there is no group 'nosuchgroup'"),
+                              ("admin-group = no/group", rb"no/group"),
+                              ("control = relative", rb"'control' is a path or 'none'"),
+                              (f"control = /{'x' * 107}", rb"at most 107 bytes")):
+            server.extra = line + "\n"
+            server.write_config()
+            got = run([POSTERN, "check", "-f", server.config], check=False)
+            self.assertEqual(got.code, EX_CONFIG, got)
+            self.assertRegex(got.err, rb"error: .*" + problem)
+
+
+if __name__ == "__main__":
+    main()
