@@ -41,12 +41,16 @@ enum {
     IPC_KEYS_MAX = 8,
     IPC_KEYS_SIZE = 32 * 1024, /* bytes of all public host keys */
     IPC_HASH_MAX = 64,
+    IPC_EXCHANGE_MAX = 65536, /* of what a key exchange hashes: versions, offers, keys */
     IPC_SIGNATURE_MAX = 4096,
     IPC_ALGORITHMS_MAX = 1024,
     IPC_BANNER_MAX = 8192,
     IPC_ITEM_MAX = 32 * 1024, /* bytes of one item of an answer on the control socket */
     IPC_TENANT_MAX = 64,
 };
+
+/* Every connection's begins with this: neither a version nor whose package it is. */
+#define IPC_VERSION "SSH-2.0-Postern"
 
 /* Authentication requests of any kind on one connection, queries that succeed too. */
 enum { AUTH_REQUESTS_MAX = 64 };
@@ -62,9 +66,11 @@ enum over { OVER_IDLE, OVER_OUTPUT };
 
 /* Fields: F(kind, name, bound); kinds are u8, u32, u64, str, bytes and strv. */
 
-/* Everything a session must know, before anything else on its link. */
+/* Everything a session must know, before anything else on its link. `version` is the line that it
+ * begins with (RFC 4253 §4.2). */
 #define FIELDS_EVT_START(F)                                                                        \
     F(str, conn_id, IPC_ID_MAX)                                                                    \
+    F(str, version, IPC_ID_MAX)                                                                    \
     F(str, peer_host, IPC_HOST_MAX)                                                                \
     F(u32, peer_port, 65535)                                                                       \
     F(u8, log_level, 255)                                                                          \
@@ -82,13 +88,15 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     F(bytes, signature, IPC_SIGNATURE_MAX)
 #define FIELDS_ANS_AUTH(F) F(u8, accepted, 1)
 
-/* The exchange hash of a key exchange (RFC 4253 §8) is to be signed with host key number `key`, in
- * the order of EVT_SETUP, by `algorithm`, a name of RFC 4253 §6.6. The first one is the session
+/* The exchange hash of a key exchange (RFC 4253 §8), which the master makes itself of all that is
+ * to be hashed, is to be signed with host key number `key`, in the order of EVT_SETUP, by
+ * `algorithm`, a name of RFC 4253 §6.6. `digest_len` is the hash's. The first one is the session
  * id. */
 #define FIELDS_REQ_SIGN(F)                                                                         \
     F(u32, key, IPC_KEYS_MAX - 1)                                                                  \
     F(str, algorithm, IPC_ID_MAX)                                                                  \
-    F(bytes, hash, IPC_HASH_MAX)
+    F(bytes, exchange, IPC_EXCHANGE_MAX)                                                           \
+    F(u8, digest_len, IPC_HASH_MAX)
 /* In libcrypto's form: an ECDSA signature is DER. */
 #define FIELDS_ANS_SIGN(F) F(bytes, signature, IPC_SIGNATURE_MAX)
 
@@ -265,7 +273,7 @@ enum over { OVER_IDLE, OVER_OUTPUT };
 /* It holds these keys, in that order: public keys as in EVT_SETUP. */
 #define FIELDS_SIGNER_READY(F) F(bytes, host_keys, IPC_KEYS_SIZE)
 
-/* As REQ_SIGN, for a connection. A connection has one at a time. */
+/* As REQ_SIGN, of a connection, with the hash. A connection has one at a time. */
 #define FIELDS_REQ_SIGN_FOR(F)                                                                     \
     F(u64, conn, UINT64_MAX)                                                                       \
     F(u32, key, IPC_KEYS_MAX - 1)                                                                  \

@@ -3,6 +3,7 @@
 #include "audit.h"
 #include "auth_log.h"
 #include "cleanup.h"
+#include "exchange.h"
 #include "exec.h"
 #include "generation.h"
 #include "key_describe.h"
@@ -30,17 +31,11 @@ enum {
     EXCHANGES_MS = 60000,
 };
 
-/* An exchange hash is as long as the digest that the key exchange uses: SHA-256, -384 or -512. */
-static bool is_exchange_hash(struct wire_bytes hash)
-{
-    return hash.len == 32 || hash.len == 48 || hash.len == 64;
-}
-
 /* What is wrong with a request for a signature; NULL: nothing. */
-static const char *sign_problem(struct connection *connection, const struct msg_req_sign *req)
+static const char *sign_problem(struct connection *connection, const struct msg_req_sign *req,
+                                struct wire_bytes key)
 {
     const char *digest;
-    struct wire_bytes key = signer_host_key(connection->signer, req->key);
     uint64_t now_ms = loop_now_ms();
     if (connection->hash_len > 0)
         return "its session asked for a signature out of turn";
@@ -48,8 +43,6 @@ static const char *sign_problem(struct connection *connection, const struct msg_
         return "its session asked for a signature by a host key that there is not";
     if (signature_digest(req->algorithm, key.data, key.len, &digest) < 0)
         return "its session asked for a signature by an algorithm that the host key does not have";
-    if (!is_exchange_hash(req->hash))
-        return "its session asked for a signature of what is no exchange hash";
     if (!connection->authenticated && ++connection->n_signed > EXCHANGES_EARLY_MAX)
         return "too many key exchanges before authentication";
     if (rate_wait_ms(&connection->sign_rate, EXCHANGES_MAX, EXCHANGES_MS, now_ms) > 0)
@@ -58,18 +51,31 @@ static const char *sign_problem(struct connection *connection, const struct msg_
     return NULL;
 }
 
+/* What is never signed costs no hashing either, so the limits come first. */
 void broker_on_req_sign(struct connection *connection, const struct msg_req_sign *req)
 {
     struct err err = {0};
-    const char *problem = sign_problem(connection, req);
-    if (problem == NULL && signer_ask(connection->signer, connection->number, req, &err) < 0)
+    unsigned char hash[IPC_HASH_MAX];
+    size_t len = 0;
+    const struct exchange exchange = {.input = req->exchange,
+                                      .digest_len = req->digest_len,
+                                      .version = connection->version,
+                                      .host_key = signer_host_key(connection->signer, req->key)};
+    const char *problem = sign_problem(connection, req, exchange.host_key);
+    if (problem == NULL && (len = exchange_hash(&exchange, hash)) == 0)
+        problem = "its session asked for a signature of what is no key exchange of its own";
+    const struct msg_req_sign_for ask = {.conn = connection->number,
+                                         .key = req->key,
+                                         .algorithm = req->algorithm,
+                                         .hash = {hash, len}};
+    if (problem == NULL && signer_ask(connection->signer, &ask, &err) < 0)
         problem = err.text;
     if (problem != NULL) {
         connection_end(connection, problem);
         return;
     }
-    memcpy(connection->hash, req->hash.data, req->hash.len);
-    connection->hash_len = req->hash.len;
+    memcpy(connection->hash, hash, len);
+    connection->hash_len = len;
 }
 
 void broker_on_signed(struct connection *connection, struct wire_bytes signature)

@@ -3,6 +3,7 @@
 #include "auth_log.h"
 #include "broker.h"
 #include "cleanup.h"
+#include "exchange.h"
 #include "exec.h"
 #include "gate.h"
 #include "generation.h"
@@ -176,7 +177,7 @@ static int open_link(struct connection *connection, int socket_fd, struct err *e
     struct server *server = connection->server;
     const struct server_config *config = &server->current->policy->server;
     int fds[2];
-    if (ipc_pair(fds, err) < 0)
+    if (exchange_make_version(connection->version, err) < 0 || ipc_pair(fds, err) < 0)
         return -1;
     cleanup_fd int theirs = fds[1];
     connection->max_channels = config->max_channels;
@@ -185,6 +186,7 @@ static int open_link(struct connection *connection, int socket_fd, struct err *e
         .fd = fds[0], .link = LINK_SESSION, .self = FROM_MASTER, .state = STATE_PREAUTH};
     struct ipc_msg start = {.type = MSG_EVT_START,
                             .evt_start = {.conn_id = connection->id,
+                                          .version = connection->version,
                                           .peer_host = connection->peer_host,
                                           .peer_port = connection->peer_port,
                                           .log_level = (uint8_t)log_level(),

@@ -29,7 +29,8 @@ struct connection {
     uint16_t peer_port;
     char local_host[IPC_HOST_MAX];
     uint16_t local_port;
-    char user[IPC_USER_MAX + 1]; /* of the first authentication request; it can't change */
+    char version[IPC_ID_MAX + 1]; /* what its session tells the client; no other one's */
+    char user[IPC_USER_MAX + 1];  /* of the first authentication request; it can't change */
     bool user_known;
     bool
         login_known; /* some tenant had this login when it was first asked for; for the log alone */

@@ -151,13 +151,9 @@ struct wire_bytes signer_host_key(const struct signer *signer, uint32_t number)
     return key;
 }
 
-int signer_ask(struct signer *signer, uint64_t conn, const struct msg_req_sign *req,
-               struct err *err)
+int signer_ask(struct signer *signer, const struct msg_req_sign_for *req, struct err *err)
 {
-    struct ipc_msg ask = {
-        .type = MSG_REQ_SIGN_FOR,
-        .req_sign_for = {
-            .conn = conn, .key = req->key, .algorithm = req->algorithm, .hash = req->hash}};
+    struct ipc_msg ask = {.type = MSG_REQ_SIGN_FOR, .req_sign_for = *req};
     if (!signer_is_ready(signer))
         return err_set(err, 0, "the signer is gone");
     switch (ipc_send(&signer->link, &ask, NULL, 0, false, err)) {

@@ -29,10 +29,9 @@ struct wire_bytes signer_host_keys(const struct signer *signer);
 struct wire_bytes signer_host_key(const struct signer *signer, uint32_t number);
 
 /*
- * Has the request of this connection signed; broker_on_signed() gets the answer, unless the
+ * Has this signed for a connection; broker_on_signed() gets the answer, unless the
  * connection is gone by then. Returns 0, or -1 with err.
  */
-int signer_ask(struct signer *signer, uint64_t conn, const struct msg_req_sign *req,
-               struct err *err);
+int signer_ask(struct signer *signer, const struct msg_req_sign_for *req, struct err *err);
 
 #endif

@@ -122,6 +122,7 @@ struct session {
 
     char user[USER_KEPT_MAX];
     bool user_known, authed;
+    char version[IPC_ID_MAX + 1]; /* what it tells the client to be */
     uint32_t auth_requests, auth_failures, max_auth_tries;
 
     bool negotiated;                   /* the first key exchange was reported */

@@ -12,6 +12,7 @@
 #include "peek.h"
 #include "provider.h"
 #include "serve.h"
+#include "witness.h"
 
 #include <errno.h>
 #include <libssh/libssh.h>
@@ -81,7 +82,7 @@ static int set_up(struct zygote *zygote, struct err *err)
         return err_set(err, 0, "libssh has no ssh_buffer_get_data()");
     if (ssh_init() != SSH_OK)
         return err_set(err, 0, "ssh_init failed");
-    if (offer_make(&zygote->offer, setup, err) < 0 ||
+    if (witness_start(err) < 0 || offer_make(&zygote->offer, setup, err) < 0 ||
         keys_load(zygote->offer.bind, setup->host_keys, setup->host_key_algorithms, err) < 0 ||
         offer_warm_up(err) < 0 || filter_compile(&zygote->filter, err) < 0)
         return -1;

@@ -56,10 +56,8 @@ static int set_bind(ssh_bind bind, const struct msg_evt_setup *setup, struct err
 {
     bool process_config = false;
     int rsa_min_size = RSA_BITS_MIN;
-    /* After "SSH-2.0-": neither a version nor whose package this is. */
     if (ssh_bind_options_set(bind, SSH_BIND_OPTIONS_PROCESS_CONFIG, &process_config) != SSH_OK ||
-        ssh_bind_options_set(bind, SSH_BIND_OPTIONS_RSA_MIN_SIZE, &rsa_min_size) != SSH_OK ||
-        ssh_bind_options_set(bind, SSH_BIND_OPTIONS_BANNER, "Postern") != SSH_OK)
+        ssh_bind_options_set(bind, SSH_BIND_OPTIONS_RSA_MIN_SIZE, &rsa_min_size) != SSH_OK)
         return err_set(err, 0, "libssh does not take our settings: %s", ssh_get_error(bind));
     return set_lists(bind, setup, err);
 }
@@ -95,10 +93,23 @@ bool offer_accepts(const struct offer *offer, const char *algorithm)
     return false;
 }
 
-ssh_session offer_session(const struct offer *offer, struct err *err)
+/* libssh puts the protocol's before it. */
+static int set_version(ssh_bind bind, const char *version, struct err *err)
+{
+    static const char protocol[] = "SSH-2.0-";
+    const size_t n = sizeof protocol - 1;
+    if (strncmp(version, protocol, n) != 0 ||
+        ssh_bind_options_set(bind, SSH_BIND_OPTIONS_BANNER, version + n) != SSH_OK)
+        return err_set(err, 0, "libssh does not take our version: %s", ssh_get_error(bind));
+    return 0;
+}
+
+ssh_session offer_session(const struct offer *offer, const char *version, struct err *err)
 {
     /* Never "zlib": that one inflates what comes before anybody has logged in. */
     const char *compression = offer->compression ? "none,zlib@openssh.com" : "none";
+    if (set_version(offer->bind, version, err) < 0)
+        return NULL;
     ssh_session session = ssh_new();
     if (session == NULL) {
         err_set(err, 0, "no memory for a session");

@@ -21,8 +21,9 @@ struct offer {
 /* Returns 0, or -1 with err: libssh lacks an algorithm, or memory ran out. */
 int offer_make(struct offer *offer, const struct msg_evt_setup *setup, struct err *err);
 
-/* A session for one connection, with what libssh can't be told through the bind. NULL with err. */
-ssh_session offer_session(const struct offer *offer, struct err *err);
+/* A session for the one connection of this process, which it is to begin with this version. NULL
+ * with err. */
+ssh_session offer_session(const struct offer *offer, const char *version, struct err *err);
 
 /* Whether users' signatures may be by this algorithm. */
 bool offer_accepts(const struct offer *offer, const char *algorithm);

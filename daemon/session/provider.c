@@ -1,4 +1,5 @@
 #include "provider.h"
+#include "witness.h"
 
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
@@ -30,8 +31,7 @@ struct key {
 struct operation {
     struct key key;
     size_t digest_size; /* 0: the algorithm has its own */
-    unsigned char hash[IPC_HASH_MAX];
-    size_t hash_len; /* more than IPC_HASH_MAX: too long to be one */
+    size_t hash_len; /* bytes to be signed or verified; of a host's signature, an exchange hash's */
 };
 
 static struct ask *master;
@@ -147,14 +147,11 @@ static int begin(void *operation, const char *digest, void *key, const OSSL_PARA
     return op->digest_size > 0;
 }
 
+/* What it is, is seen elsewhere: the master hashes an exchange itself, and rebuilds a proof. */
 static int update(void *operation, const unsigned char *data, size_t len)
 {
     struct operation *op = operation;
-    if (len > IPC_HASH_MAX || op->hash_len + len > IPC_HASH_MAX) {
-        op->hash_len = IPC_HASH_MAX + 1;
-        return 1;
-    }
-    memcpy(op->hash + op->hash_len, data, len);
+    (void)data;
     op->hash_len += len;
     return 1;
 }
@@ -182,15 +179,18 @@ static int sign(void *operation, unsigned char *signature, size_t *len, size_t s
 {
     const struct operation *op = operation;
     struct err err = {0};
+    size_t digest_len;
+    struct wire_bytes exchange = witness_exchange(&digest_len);
     struct msg_req_sign request = {.key = host_keys[op->key.type],
                                    .algorithm = algorithm(op),
-                                   .hash = {.data = op->hash, .len = op->hash_len}};
+                                   .exchange = exchange,
+                                   .digest_len = (uint8_t)digest_len};
     if (signature == NULL) {
         *len = RAW_MAX;
         return 1;
     }
-    if (master == NULL || !op->key.is_private || request.algorithm == NULL ||
-        op->hash_len > IPC_HASH_MAX)
+    if (master == NULL || !op->key.is_private || request.algorithm == NULL || exchange.len == 0 ||
+        op->hash_len != digest_len)
         return 0;
     /* A link that has ended is noticed by the loop. */
     return ask_sign(master, &request, signature, size, len, &err) == 0;

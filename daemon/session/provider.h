@@ -2,8 +2,9 @@
  * provider.h - no signature is made or judged in this process: an OpenSSL provider, built in, that
  * libcrypto prefers for signatures with RSA, ECDSA and Ed25519 keys.
  *
- * - What libssh wants signed with a host key is asked of the master: keys.c gives libssh keys whose
- *   private part is made up, and it never learns the difference.
+ * - What libssh wants signed with a host key is asked of the master, which gets to see all that was
+ *   hashed (witness.h): keys.c gives libssh keys whose private part is made up, and it never learns
+ *   the difference.
  * - What libssh wants verified, which is a client's proof that it holds its key, is kept for the
  *   master to judge, and believed meanwhile. So a wrong one comes to the same callback as a right
  *   one and is refused there like any other (libssh itself leaves it without an answer).

@@ -106,7 +106,7 @@ static int open_session(struct session *session, int tcp_fd, struct err *err)
         watch(session, &session->tcp, EPOLLIN, EPOLL_CTL_ADD, err) < 0 ||
         watch(session, &session->link, EPOLLIN, EPOLL_CTL_ADD, err) < 0)
         return -1;
-    session->ssh = offer_session(session->offer, err);
+    session->ssh = offer_session(session->offer, session->version, err);
     if (session->ssh == NULL)
         return -1;
     ssh_set_counters(session->ssh, NULL, &session->traffic);
@@ -130,6 +130,7 @@ static int start(struct session *session, struct err *err)
     enum log_level level = start.log_level <= LOG_LEVEL_TRACE ? start.log_level : LOG_LEVEL_TRACE;
     tell_open(&session->ask.link, level);
     overhear_start(level);
+    (void)snprintf(session->version, sizeof session->version, "%s", start.version);
     session->max_auth_tries = start.max_auth_tries;
     session->max_channels = confine_limits(start.max_channels, err);
     return session->max_channels > 0 ? 0 : -1;

@@ -4,6 +4,7 @@ The server runs on a free loopback port out of a private directory. Stopping it 
 cleanly and leaves no process, mount or directory behind; a sanitizer report or a session that died
 by a signal is a failure, unless the test says that it expects one.
 """
+import base64
 import ctypes
 import json
 import os
@@ -31,6 +32,7 @@ SANITIZED = os.environ.get("POSTERN_SANITIZED", "") == "1"
 PATIENCE = int(os.environ.get("POSTERN_PATIENCE", 4 if SANITIZED else 1))
 SKIP = 77  # exit status that ctest takes for "skipped"
 
+VERSION = re.compile(rb"\ASSH-2\.0-Postern [0-9a-f]{32}\r\n\Z")  # no two connections have the same
 EXEC_ID = r"\[[0-9A-Za-z._:/-]+\]"
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|UndefinedBehaviorSanitizer")
 DIED = re.compile(r"(session|spawner|zygote)\b.*\b(signal|died)", re.I)
@@ -171,6 +173,10 @@ class Server:
 
     def path(self, name):
         return os.path.join(self.dir, name)
+
+    def host_key_blob(self, number=0):
+        with open(self.host_keys[number] + ".pub", encoding="utf-8") as f:
+            return base64.b64decode(f.read().split()[1])
 
     def write(self, name, text, mode=0o644):
         """At once: a server that reads it meanwhile must not find half of it."""

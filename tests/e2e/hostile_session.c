@@ -126,12 +126,14 @@ static void do_next(struct session *session, char **args)
         session->next = plain;
 }
 
-/* sign KEY ALGORITHM HASH */
+/* sign KEY ALGORITHM DIGEST_LEN EXCHANGE */
 static void do_sign(struct session *session, char **args)
 {
-    struct ipc_msg msg = {
-        .type = MSG_REQ_SIGN,
-        .req_sign = {.key = number(args[0]), .algorithm = args[1], .hash = unhex(args[2])}};
+    struct ipc_msg msg = {.type = MSG_REQ_SIGN,
+                          .req_sign = {.key = number(args[0]),
+                                       .algorithm = args[1],
+                                       .digest_len = (uint8_t)number(args[2]),
+                                       .exchange = unhex(args[3])}};
     encode(session, &msg);
 }
 
@@ -339,7 +341,7 @@ static const struct verb {
     void (*run)(struct session *session, char **args);
 } verbs[] = {
     {"ping", 0, do_ping},     {"next", 4, do_next},   {"auth", 4, do_auth},
-    {"sign", 3, do_sign},     {"env", 3, do_env},     {"exec", 5, do_exec},
+    {"sign", 4, do_sign},     {"env", 3, do_env},     {"exec", 5, do_exec},
     {"gone", 1, do_gone},     {"done", 1, do_done},   {"log", 2, do_log},
     {"raw", 2, do_raw},       {"empty", 0, do_empty}, {"recv", 0, do_recv},
     {"output", 0, do_output}, {"crash", 1, do_crash}, {"hangup", 0, do_hangup},
@@ -377,7 +379,7 @@ static void serve(int tcp_fd, int link_fd)
     alarm(LIFE_S);
     if (stream == NULL || ipc_recv(&session.link, &in, true, &err) != IPC_OK)
         _exit(EXIT_FAILURE);
-    dprintf(tcp_fd, "connection %s\n", in.msg.evt_start.conn_id);
+    dprintf(tcp_fd, "connection %s %s\n", in.msg.evt_start.conn_id, in.msg.evt_start.version);
     session.link.state = STATE_AUTHED;
     while (getline(&line, &cap, stream) > 0)
         obey(&session, line);

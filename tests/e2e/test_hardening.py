@@ -3,7 +3,7 @@ import json
 import shutil
 import unittest
 
-from harness import PATIENCE, POSTERND, KexInit, PosternTest, main, run, wait_until
+from harness import PATIENCE, POSTERND, VERSION, KexInit, PosternTest, main, run, wait_until
 
 OLD_SSH = "kex = curve25519-sha256 ecdh-sha2-nistp256\nmacs = hmac-sha2-256, hmac-sha2-512\n"
 
@@ -25,7 +25,7 @@ class Audit(PosternTest):
         # It has looked at something.
         offer = json.loads(run(["ssh-audit", "-j", "-p", str(self.server.port), "127.0.0.1"],
                                check=False).out)
-        self.assertEqual(offer["banner"]["raw"], "SSH-2.0-Postern")
+        self.assertRegex(offer["banner"]["raw"].encode() + b"\r\n", VERSION)
         self.assertEqual([c for c in offer["compression"]], ["none"])
         self.assertIn("curve25519-sha256", [k["algorithm"] for k in offer["kex"]])
 

@@ -5,6 +5,7 @@ Each step of an attack is a line to hostile-session (hostile_session.c); tearDow
 test that the master is unharmed.
 """
 import base64
+import hashlib
 import os
 import re
 import signal
@@ -23,7 +24,7 @@ AUTH_REQUESTS_MAX = 64   # of any kind in one connection
 LOG_LINES_PER_SECOND = 50
 DENIALS_AT_ONCE, DENIALS_PER_SECOND = 500, 20
 USER_MAX, BLOB_MAX, COMMAND_MAX, LINE_MAX, ENV_COUNT_MAX = 256, 8192, 65536, 1024, 64
-HASH_MAX, SIGNATURE_MAX, HOST_KEYS_MAX = 64, 4096, 8
+HASH_MAX, EXCHANGE_MAX, SIGNATURE_MAX, HOST_KEYS_MAX = 64, 65536, 4096, 8
 EXCHANGES_EARLY_MAX, EXCHANGES_MAX, EXCHANGES_PER_SECOND = 10, 600, 10
 DATAGRAM_MAX = 256 * 1024
 COMMAND, SUBSYSTEM = 0, 2
@@ -90,8 +91,8 @@ def req_auth(user=b"acme", method=b"publickey", blob=b"", signature=b""):
     return text(user) + text(method) + data(blob) + data(signature)
 
 
-def req_sign(key=0, algorithm=b"ssh-ed25519", value=b"h" * 32):
-    return u32(key) + text(algorithm) + data(value)
+def req_sign(key=0, algorithm=b"ssh-ed25519", value=b"x", digest_len=32):
+    return u32(key) + text(algorithm) + data(value) + bytes([digest_len])
 
 
 def req_exec(command=b"true", kind=0, truncated=0):
@@ -115,7 +116,7 @@ class Client:
         self.port = self.socket.getsockname()[1]
         self.stream = self.socket.makefile("rb")
         self.session_id = None
-        word, _, self.id = self.read().partition(" ")
+        word, self.id, self.version = (self.read().split(" ", 2) + ["", ""])[:3]
         if word != "connection":
             raise AssertionError(f"not served: {word!r}")
 
@@ -146,15 +147,23 @@ class Client:
         if self.ask(f"next {times} {fds} {cut} {pad}") != "next":
             raise AssertionError("the message can't be twisted like that")
 
-    def sign(self, value, algorithm="ssh-ed25519", key=0):
-        """Has the master sign; its answer."""
-        return self.call(sign_line(value, algorithm, key))
+    def made_exchange(self, key=0, **other):
+        """What is hashed for a key exchange of this connection."""
+        fields = {"version": self.version.encode(), "host_key": self.server.host_key_blob(key),
+                  **other}
+        return exchange(**fields)
 
-    def exchange(self):
+    def sign(self, value=None, algorithm="ssh-ed25519", key=0, digest_len=32):
+        """Has the master sign a key exchange; its answer."""
+        return self.call(sign_line(self.made_exchange(key) if value is None else value, algorithm,
+                                   key, digest_len))
+
+    def exchange(self, key=0):
         """As if a key exchange had taken place: the first gives the session its id."""
         if self.session_id is None:
-            self.session_id = os.urandom(32)
-            if not re.fullmatch(r"ANS_SIGN [0-9a-f]{128}", self.sign(self.session_id)):
+            value = self.made_exchange(key)
+            self.session_id = hashlib.sha256(value).digest()
+            if not re.fullmatch(r"ANS_SIGN [0-9a-f]{128}", self.sign(value, key=key)):
                 raise AssertionError("no signature")
         return self
 
@@ -186,8 +195,14 @@ def public_blob(server, key):
         return base64.b64decode(f.read().split()[1])
 
 
-def sign_line(value, algorithm="ssh-ed25519", key=0):
-    return f"sign {key} {algorithm} {hexed(value)}"
+def exchange(version, host_key, theirs=b"\x14", ours=b"\x14", parts=3):
+    """What a key exchange hashes (RFC 4253 section 8); no two are the same."""
+    return (data(b"SSH-2.0-hostile") + data(version) + data(theirs) + data(ours) + data(host_key)
+            + b"".join(data(os.urandom(32)) for _ in range(parts)))
+
+
+def sign_line(value=b"x", algorithm="ssh-ed25519", key=0, digest_len=32):
+    return f"sign {key} {algorithm} {digest_len} {hexed(value)}"
 
 
 def request_to_sign(session_id, user, blob, algorithm=b"ssh-ed25519", service=b"ssh-connection",
@@ -359,11 +374,12 @@ class Protocol(HostileTest):
             ({}, raw("REQ_AUTH", req_auth(method=b"m" * 65)), bad("REQ_AUTH")),
             ({}, raw("REQ_AUTH", req_auth(blob=blob)), bad("REQ_AUTH")),
             ({}, raw("REQ_AUTH", req_auth(signature=b"s" * (SIGNATURE_MAX + 1))), bad("REQ_AUTH")),
-            ({"cut": 1}, sign_line(b"h" * 32), bad("REQ_SIGN")),
-            ({"pad": 1}, sign_line(b"h" * 32), bad("REQ_SIGN")),
+            ({"cut": 1}, sign_line(), bad("REQ_SIGN")),
+            ({"pad": 1}, sign_line(), bad("REQ_SIGN")),
             ({}, raw("REQ_SIGN", req_sign(key=HOST_KEYS_MAX)), bad("REQ_SIGN")),
             ({}, raw("REQ_SIGN", req_sign(algorithm=b"a" * 65)), bad("REQ_SIGN")),
-            ({}, raw("REQ_SIGN", req_sign(value=b"h" * (HASH_MAX + 1))), bad("REQ_SIGN")),
+            ({}, raw("REQ_SIGN", req_sign(value=b"x" * (EXCHANGE_MAX + 1))), bad("REQ_SIGN")),
+            ({}, raw("REQ_SIGN", req_sign(digest_len=HASH_MAX + 1)), bad("REQ_SIGN")),
             ({}, raw("REQ_AUTH", u32(2**32 - 1) + b"acme"), bad("REQ_AUTH")),
             ({}, raw("EVT_LOG", b"\3" + text(b"x" * (LINE_MAX + 1))), bad("EVT_LOG")),
             ({"pad": DATAGRAM_MAX}, "log 3 aa", "message or its descriptors truncated"),
@@ -383,7 +399,8 @@ class Protocol(HostileTest):
         """What the tests above spoil is right without the spoiling."""
         client = self.client()
         self.assertEqual(client.call(raw("REQ_AUTH", req_auth(user=b"u" * USER_MAX))), "ANS_AUTH 0")
-        self.assertRegex(client.call(raw("REQ_SIGN", req_sign())), r"\AANS_SIGN [0-9a-f]{128}\Z")
+        self.assertRegex(client.call(raw("REQ_SIGN", req_sign(value=client.made_exchange()))),
+                         r"\AANS_SIGN [0-9a-f]{128}\Z")
         client = self.client().log_in()
         self.assertRegex(client.call(raw("REQ_EXEC", req_exec(b"true"))), r"ANS_EXEC 1 1 \S+")
 
@@ -613,9 +630,9 @@ shell   = /bin/bash
     def test_in_a_later_key_exchange(self):
         """The first gives the session its id, once and for all."""
         client = self.client().exchange()
-        first, later = client.session_id, os.urandom(64)
-        self.assertRegex(client.sign(later), "ANS_SIGN ")
-        client.session_id = later
+        first, later = client.session_id, client.made_exchange()
+        self.assertRegex(client.sign(later, digest_len=64), "ANS_SIGN ")
+        client.session_id = hashlib.sha512(later).digest()
         self.assertEqual(client.auth(), "ANS_AUTH 0")
         client.session_id = first
         self.assertEqual(client.auth(), "ANS_AUTH 1")
@@ -636,15 +653,12 @@ class HostKeys(HostileTest):
 
     def client(self, address="127.0.0.1"):
         client = super().client(address)
-        client.sign = lambda value, algorithm="ssh-ed25519", key=1: client.call(
-            sign_line(value, algorithm, key))
+        client.sign_again = lambda: client.sign(key=1)
         return client
 
     def assert_serves(self):
         with Client(self.server) as client:
-            client.session_id = os.urandom(32)
-            client.call(sign_line(client.session_id, key=1))
-            client.log_in()
+            client.exchange(key=1).log_in()
             self.assertRegex(client.call(exec_line(1, b"true")), r"\AANS_EXEC 1 1 \S+\Z")
 
     def verify(self, key, algorithm, signature, value):
@@ -661,12 +675,14 @@ class HostKeys(HostileTest):
     def test_exchange_hashes(self):
         for key, names in enumerate(self.ALGORITHMS):
             for algorithm in names:
-                for size in (32, 48, 64):
-                    with self.subTest(algorithm, size=size), Client(self.server) as client:
-                        value = os.urandom(size)
-                        word, signature = client.sign(value, algorithm, key).split()
+                for digest in (hashlib.sha256, hashlib.sha384, hashlib.sha512):
+                    with self.subTest(algorithm, digest=digest), Client(self.server) as client:
+                        value = client.made_exchange(key)
+                        value_hash = digest(value).digest()
+                        word, signature = client.sign(value, algorithm, key,
+                                                      len(value_hash)).split()
                         self.assertEqual(word, "ANS_SIGN")
-                        self.verify(key, algorithm, bytes.fromhex(signature), value)
+                        self.verify(key, algorithm, bytes.fromhex(signature), value_hash)
                     self.wait_idle()
 
     def assert_not_signed(self, lines, why):
@@ -676,18 +692,52 @@ class HostKeys(HostileTest):
                 self.assert_ended(client, why)
             self.wait_idle()
 
+    NOT_ITS_OWN = "its session asked for a signature of what is no key exchange of its own"
+
     def test_something_else(self):
-        self.assert_not_signed((sign_line(b"h" * n, key=1) for n in (0, 1, 20, 31, 33, 47, 63)),
-                               "its session asked for a signature of what is no exchange hash")
+        for what, spoil in (
+                ("nothing", lambda client: b""),
+                ("a hash", lambda client: b"h" * 32),
+                ("less", lambda client: client.made_exchange(1)[:-1]),
+                ("more", lambda client: client.made_exchange(1) + b"\0"),
+                ("a part too few", lambda client: client.made_exchange(1, parts=2)),
+                ("no offer", lambda client: client.made_exchange(1, ours=b"\x15"))):
+            with self.subTest(what), Client(self.server) as client:
+                client.tell(sign_line(spoil(client), key=1))
+                self.assert_ended(client, self.NOT_ITS_OWN)
+            self.wait_idle()
+
+    def test_of_another_digest(self):
+        for digest_len in (0, 20, 31, 33, 47, 63):
+            with self.subTest(digest_len), Client(self.server) as client:
+                client.tell(sign_line(client.made_exchange(1), key=1, digest_len=digest_len))
+                self.assert_ended(client, self.NOT_ITS_OWN)
+            self.wait_idle()
+
+    def test_of_another_connection_or_server(self):
+        """So what a user has signed for either is of no use here."""
+        with Client(self.server) as other:
+            foreign = other.made_exchange(1)
+        with open(self.server.path("user_mallory.pub"), encoding="utf-8") as f:
+            key_of_another = base64.b64decode(f.read().split()[1])
+        for what, spoil in (
+                ("connection", lambda client: foreign),
+                ("server", lambda client: client.made_exchange(1, host_key=key_of_another)),
+                ("of our keys", lambda client: client.made_exchange(0)),
+                ("version", lambda client: client.made_exchange(1, version=b"SSH-2.0-Postern"))):
+            with self.subTest(what), Client(self.server) as client:
+                client.tell(sign_line(spoil(client), key=1))
+                self.assert_ended(client, self.NOT_ITS_OWN)
+            self.wait_idle()
 
     def test_a_key_that_there_is_not(self):
-        self.assert_not_signed((sign_line(b"h" * 32, key=n) for n in (3, 7)),
+        self.assert_not_signed((sign_line(key=n) for n in (3, 7)),
                                "its session asked for a signature by a host key that there is not")
 
     def test_another_algorithm(self):
         cases = ((1, "rsa-sha2-512"), (1, "ssh-ed25519-cert-v01@openssh.com"), (1, "none"),
                  (2, "ssh-rsa"), (2, "ssh-ed25519"), (0, "ecdsa-sha2-nistp256"), (0, "SHA384"))
-        self.assert_not_signed((sign_line(b"h" * 32, name, key) for key, name in cases),
+        self.assert_not_signed((sign_line(b"x", name, key) for key, name in cases),
                                "its session asked for a signature by an algorithm that the host key "
                                "does not have")
 
@@ -697,7 +747,7 @@ class HostKeys(HostileTest):
         os.kill(signer, signal.SIGSTOP)
         try:
             client.twist(times=2)
-            client.tell(sign_line(b"h" * 32, key=1))
+            client.tell(sign_line(client.made_exchange(1), key=1))
             self.assert_ended(client, "its session asked for a signature out of turn")
         finally:
             os.kill(signer, signal.SIGCONT)
@@ -705,15 +755,15 @@ class HostKeys(HostileTest):
     def test_many_before_authentication(self):
         client = self.client()
         for _ in range(EXCHANGES_EARLY_MAX):
-            self.assertRegex(client.sign(os.urandom(32)), r"\AANS_SIGN ")
-        client.tell(sign_line(b"h" * 32, key=1))
+            self.assertRegex(client.sign_again(), r"\AANS_SIGN ")
+        client.tell(sign_line(client.made_exchange(1), key=1))
         self.assert_ended(client, "too many key exchanges before authentication")
 
     def test_many_after_authentication(self):
-        client = self.client().exchange().log_in()
+        client = self.client().exchange(key=1).log_in()
         begun, n = time.monotonic(), 1
         try:
-            while n < EXCHANGES_MAX * 10 and client.sign(os.urandom(32)).startswith("ANS_SIGN "):
+            while n < EXCHANGES_MAX * 10 and client.sign_again().startswith("ANS_SIGN "):
                 n += 1
         except (AssertionError, ConnectionError):
             pass  # it was ended in the middle of a step

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "provider.h"
+#include "witness.h"
 
 #include <openssl/ec.h>
 #include <openssl/evp.h>
@@ -160,6 +161,51 @@ static void test_nothing_is_signed_without_the_master(void **state)
     }
 }
 
+static void test_nothing_is_signed_without_an_exchange(void **state)
+{
+    (void)state;
+    unsigned char out[2048];
+    size_t len = sizeof out;
+    static struct ask nobody = {.link = {.fd = -1}};
+    EVP_PKEY *key = make_key(&kinds[0]);
+    provider_set_master(&nobody);
+    assert_int_not_equal(sign(key, NULL, out, &len), 1);
+    provider_set_master(NULL);
+    EVP_PKEY_free(key);
+}
+
+/* What a key exchange hashes begins with the client's version. */
+static void hash_exchange(const char *digest, size_t len)
+{
+    static unsigned char exchange[IPC_EXCHANGE_MAX + 1] = "\0\0\0\7SSH-2.0 and so on";
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    assert_int_equal(EVP_DigestInit_ex(context, EVP_get_digestbyname(digest), NULL), 1);
+    assert_int_equal(EVP_DigestUpdate(context, exchange, len), 1);
+    EVP_MD_CTX_free(context);
+}
+
+static void test_exchanges_are_seen(void **state)
+{
+    size_t digest_len;
+    struct err err = {0};
+    (void)state;
+    assert_int_equal(witness_start(&err), 0);
+    assert_int_equal(witness_exchange(&digest_len).len, 0);
+    hash_exchange("SHA256", IPC_EXCHANGE_MAX);
+    assert_int_equal(witness_exchange(&digest_len).len, IPC_EXCHANGE_MAX);
+    assert_int_equal(digest_len, 32);
+    /* Other things that are hashed take nothing away. */
+    assert_int_equal(witness_start(&err), 0);
+    hash_exchange("SHA256", 100);
+    assert_int_equal(witness_exchange(&digest_len).len, IPC_EXCHANGE_MAX);
+    hash_exchange("SHA512", 300);
+    assert_int_equal(witness_exchange(&digest_len).len, 300);
+    assert_int_equal(digest_len, 64);
+    /* One that is too long doesn't leave the one before it in its place. */
+    hash_exchange("SHA256", IPC_EXCHANGE_MAX + 1);
+    assert_int_equal(witness_exchange(&digest_len).len, 0);
+}
+
 /* Answers one request with its own fields, or with nothing. */
 static void answer_and_exit(int fd) __attribute__((noreturn));
 
@@ -170,8 +216,8 @@ static void answer_and_exit(int fd)
     unsigned char said[256];
     while (ipc_recv(&link, &in, true, NULL) == IPC_OK) {
         const struct msg_req_sign *req = &in.msg.req_sign;
-        int n = snprintf((char *)said, sizeof said, "%u %s %.*s", req->key, req->algorithm,
-                         (int)req->hash.len, (const char *)req->hash.data);
+        int n = snprintf((char *)said, sizeof said, "%u %s %.*s %u", req->key, req->algorithm, 11,
+                         (const char *)req->exchange.data + 4, req->digest_len);
         bool refused = req->key == 7;
         struct ipc_msg msg = {.type = MSG_ANS_SIGN,
                               .ans_sign = {.signature = {said, refused ? 0 : (size_t)n}}};
@@ -202,12 +248,17 @@ static void test_the_master_signs(void **state)
         EVP_PKEY *key = make_key(&kinds[i]);
         size_t len = sizeof out;
         provider_set_host_key(kinds[i].type, i);
+        hash_exchange("SHA384", 300);
         assert_int_equal(sign(key, kinds[i].digest, out, &len), 1);
-        assert_int_equal(len, snprintf(expected, sizeof expected, "%u %s %s", i, kinds[i].algorithm,
-                                       (const char *)hash));
+        assert_int_equal(len, snprintf(expected, sizeof expected, "%u %s SSH-2.0 and 48", i,
+                                       kinds[i].algorithm));
         assert_memory_equal(out, expected, len);
         len = sizeof out;
         provider_set_host_key(kinds[i].type, 7);
+        assert_int_not_equal(sign(key, kinds[i].digest, out, &len), 1);
+        /* Something else than the hash of what was hashed. */
+        provider_set_host_key(kinds[i].type, i);
+        hash_exchange("SHA256", 300);
         assert_int_not_equal(sign(key, kinds[i].digest, out, &len), 1);
         EVP_PKEY_free(key);
     }
@@ -261,6 +312,8 @@ int main(void)
         cmocka_unit_test(test_what_is_verified_is_kept),
         cmocka_unit_test(test_what_can_not_be_right_is_not_kept),
         cmocka_unit_test(test_nothing_is_signed_without_the_master),
+        cmocka_unit_test(test_nothing_is_signed_without_an_exchange),
+        cmocka_unit_test(test_exchanges_are_seen),
         cmocka_unit_test(test_the_master_signs),
         cmocka_unit_test(test_public_keys_sign_nothing),
     };
