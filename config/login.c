@@ -127,7 +127,7 @@ static bool find(const struct login_request *r, struct login *out)
     return find_key(r, out);
 }
 
-/* A key that is revoked, whoever lists it; of a certificate, both of its keys. */
+/* A key that is revoked, whoever lists it; of a certificate, itself and both of its keys. */
 static bool is_revoked(const struct login_request *r, struct login *out)
 {
     const struct certificate *c = &out->certificate;
@@ -143,6 +143,10 @@ static bool is_revoked(const struct login_request *r, struct login *out)
         if (place == NULL && authority != NULL) {
             what = "the authority of the certificate is revoked";
             place = authority;
+        }
+        if (place == NULL) {
+            what = "the certificate is revoked";
+            place = revoked_find_certificate(r->policy, c);
         }
     } else if (r->blob != NULL) {
         place = revoked_find(r->policy, (struct wire_bytes){r->blob, r->blob_len});

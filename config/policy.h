@@ -359,6 +359,8 @@ struct policy_host {
     int (*syscall_number)(const char *name);
     /* SHA-256; returns 0, or -1. Kept by the policy for lookups, so it must not need `user`. */
     int (*sha256)(const void *data, size_t len, unsigned char out[32]);
+    /* SHA-1, kept like it; NULL: no list of revoked keys may ask for it. */
+    int (*sha1)(const void *data, size_t len, unsigned char out[20]);
     /* Random bytes, so that nobody can foresee the places of keys in the lookup table. 0 or -1. */
     int (*random_bytes)(void *buf, size_t len);
     /* signature_verify(): 0 if an SSH signature of `data` by this key is right, else -1. Kept like

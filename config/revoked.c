@@ -3,22 +3,34 @@
 #include "certificate.h"
 #include "cleanup.h"
 #include "key_file.h"
+#include "krl.h"
 #include "text.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define FINGERPRINT "SHA256:"
-#define KRL_MAGIC   "SSHKRL\n"
 
 enum { DIGEST_TEXT = 43, DIGEST_LEN = 32 };
 
+/* A list of ssh-keygen, but for the keys that its SHA256 fingerprints can be found by. */
+struct binary_list {
+    struct krl krl;
+    struct origin place;
+};
+
 struct revoked {
     int (*sha256)(const void *data, size_t len, unsigned char out[DIGEST_LEN]);
+    int (*sha1)(const void *data, size_t len, unsigned char out[KRL_SHA1]);
     struct strmap fingerprints; /* to one of: */
     struct origin *places;
     size_t n;
+    struct binary_list *lists;
+    size_t n_lists;
 };
+
+/* What can't be looked up must not pass. */
+static const struct origin unknown = {"(its digest could not be made)", 0};
 
 /* 43 characters of base64 without padding, in the one way to write them. */
 static bool is_fingerprint(const char *text, size_t len)
@@ -110,6 +122,56 @@ static int read_lines(struct loader *l, const char *file, const char *data, size
     return 0;
 }
 
+static int add_digest(struct loader *l, const unsigned char digest[DIGEST_LEN],
+                      const struct origin *at)
+{
+    char fingerprint[KEY_FINGERPRINT_MAX] = FINGERPRINT;
+    const size_t n = strlen(FINGERPRINT);
+    base64_encode_unpadded(digest, DIGEST_LEN, fingerprint + n, sizeof fingerprint - n);
+    return add(l, fingerprint, at);
+}
+
+static int add_binary_list(struct loader *l, const struct binary_list *list)
+{
+    struct revoked *revoked = l->policy->revoked;
+    const struct krl *krl = &list->krl;
+    for (size_t i = 0; i < krl->n_sha256; i++)
+        if (add_digest(l, krl->sha256[i].data, &list->place) < 0)
+            return -1;
+    for (size_t i = 0; i < krl->n_keys; i++) {
+        unsigned char digest[DIGEST_LEN];
+        struct err err = {0};
+        if (l->host->sha256(krl->keys[i].data, krl->keys[i].len, digest) < 0) {
+            err_set(&err, 0, "SHA-256 failed");
+            loader_complain(l, &list->place, NULL, &err);
+        } else if (add_digest(l, digest, &list->place) < 0) {
+            return -1;
+        }
+    }
+    return pool_push(l->pool, (void *)&revoked->lists, &revoked->n_lists, list, sizeof *list);
+}
+
+static int read_binary(struct loader *l, const char *file, const char *data, size_t len)
+{
+    struct binary_list list = {.place = {file, 0}};
+    struct err err = {0};
+    unsigned char *kept = pool_bytes(l->pool, len);
+    if (kept == NULL)
+        return -1;
+    memcpy(kept, data, len);
+    if (krl_parse(l->pool, kept, len, &list.krl, &err) < 0) {
+        loader_complain(l, &list.place, "make it with ssh-keygen -k; ssh-keygen -Q -l shows it",
+                        &err);
+        return 0;
+    }
+    if (list.krl.n_sha1 > 0 && l->host->sha1 == NULL) {
+        err_set(&err, 0, "the list has SHA1 fingerprints, which can't be made here");
+        loader_complain(l, &list.place, NULL, &err);
+        return 0;
+    }
+    return add_binary_list(l, &list);
+}
+
 static int read_list(struct loader *l, const char *path, const struct origin *named_at)
 {
     struct err err = {0};
@@ -126,10 +188,9 @@ static int read_list(struct loader *l, const char *path, const struct origin *na
     const char *file = loader_intern_file(l, path);
     if (file == NULL)
         return -1;
-    if (len >= strlen(KRL_MAGIC) && memcmp(data, KRL_MAGIC, strlen(KRL_MAGIC)) == 0)
-        diag_add(l->diags, file, 0, "list public keys or their fingerprints, one on each line",
-                 "this is a key revocation list of ssh-keygen, which can't be read");
-    else if (key_text_is_private(data, len))
+    if (is_krl(data, len))
+        return read_binary(l, file, data, len);
+    if (key_text_is_private(data, len))
         diag_add(l->diags, file, 1, NULL,
                  "this is a private key: the public one (.pub) belongs here");
     else
@@ -144,6 +205,7 @@ int revoked_build(struct loader *l)
     if (revoked == NULL)
         return -1;
     revoked->sha256 = l->host->sha256;
+    revoked->sha1 = l->host->sha1;
     l->policy->revoked = revoked;
     for (size_t i = 0; i < server->revoked_keys.n; i++)
         if (read_list(l, server->revoked_keys.items[i], &server->revoked_key_places[i]) < 0)
@@ -158,15 +220,43 @@ const struct origin *revoked_find_fingerprint(const struct policy *policy, const
     return strmap_get(&revoked->fingerprints, fingerprint, &at) ? &revoked->places[at] : NULL;
 }
 
+static const struct origin *find_sha1(const struct revoked *revoked, struct wire_bytes blob)
+{
+    unsigned char digest[KRL_SHA1];
+    bool is_made = false;
+    for (size_t i = 0; i < revoked->n_lists; i++) {
+        const struct binary_list *list = &revoked->lists[i];
+        if (list->krl.n_sha1 == 0)
+            continue;
+        if (!is_made && revoked->sha1(blob.data, blob.len, digest) < 0)
+            return &unknown;
+        is_made = true;
+        if (krl_has_sha1(&list->krl, digest))
+            return &list->place;
+    }
+    return NULL;
+}
+
 const struct origin *revoked_find(const struct policy *policy, struct wire_bytes blob)
 {
     char fingerprint[KEY_FINGERPRINT_MAX];
-    const struct policy_host host = {.sha256 = policy->revoked->sha256};
-    static const struct origin unknown = {"(SHA-256 failed)", 0};
-    if (policy->revoked->n == 0)
-        return NULL;
-    /* What can't be looked up must not pass. */
-    if (policy_fingerprint(&host, blob.data, blob.len, fingerprint) < 0)
-        return &unknown;
-    return revoked_find_fingerprint(policy, fingerprint);
+    const struct revoked *revoked = policy->revoked;
+    const struct policy_host host = {.sha256 = revoked->sha256};
+    const struct origin *place = NULL;
+    if (revoked->n > 0) {
+        if (policy_fingerprint(&host, blob.data, blob.len, fingerprint) < 0)
+            return &unknown;
+        place = revoked_find_fingerprint(policy, fingerprint);
+    }
+    return place != NULL ? place : find_sha1(revoked, blob);
+}
+
+const struct origin *revoked_find_certificate(const struct policy *policy,
+                                              const struct certificate *certificate)
+{
+    const struct revoked *revoked = policy->revoked;
+    for (size_t i = 0; i < revoked->n_lists; i++)
+        if (krl_has_certificate(&revoked->lists[i].krl, certificate))
+            return &revoked->lists[i].place;
+    return NULL;
 }

@@ -177,6 +177,12 @@ static int sha256(const void *data, size_t len, unsigned char out[32])
     return EVP_Digest(data, len, out, NULL, sha256_algorithm, NULL) == 1 ? 0 : -1;
 }
 
+/* No more than an old way to name a key, in lists of revoked ones. */
+static int sha1(const void *data, size_t len, unsigned char out[20])
+{
+    return EVP_Digest(data, len, out, NULL, EVP_sha1(), NULL) == 1 ? 0 : -1;
+}
+
 static int random_bytes(void *buf, size_t len)
 {
     return getrandom(buf, len, 0) == (ssize_t)len ? 0 : -1;
@@ -189,6 +195,7 @@ const struct policy_host policy_files_host = {
     .find_group = find_group,
     .syscall_number = syscall_number,
     .sha256 = sha256,
+    .sha1 = sha1,
     .random_bytes = random_bytes,
     .verify = signature_verify,
 };

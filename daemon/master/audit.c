@@ -2,6 +2,7 @@
 #include "account.h"
 #include "blocked_text.h"
 #include "cleanup.h"
+#include "diag.h"
 #include "generation.h"
 #include "json.h"
 #include "log.h"
@@ -92,9 +93,7 @@ static const char *or_null(const char *text)
 static void put_place(struct json *json, const struct origin *rule)
 {
     char place[512];
-    bool known =
-        rule->file != NULL && snprintf(place, sizeof place, "%s:%u", rule->file, rule->line) > 0;
-    json_str(json, "rule", known ? place : NULL);
+    json_str(json, "rule", rule->file != NULL ? origin_format(rule, place, sizeof place) : NULL);
 }
 
 void audit_auth(const struct connection *connection, const struct msg_req_auth *req,

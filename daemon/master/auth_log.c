@@ -47,8 +47,10 @@ static bool is_telling(const struct msg_req_auth *req, const struct login *login
 static void put_reason(const struct login *login, char *buf, size_t cap)
 {
     char place[160] = "", reason[sizeof login->reason * 2];
-    if (login->rule.file != NULL)
+    if (login->rule.file != NULL && login->rule.line > 0)
         (void)snprintf(place, sizeof place, " (%.100s:%u)", login->rule.file, login->rule.line);
+    else if (login->rule.file != NULL)
+        (void)snprintf(place, sizeof place, " (%.110s)", login->rule.file);
     (void)snprintf(buf, cap, ": %s%s",
                    log_escape(reason, sizeof reason, login->reason, strlen(login->reason)), place);
 }

@@ -507,7 +507,8 @@ shell   = /bin/bash
         self.assertEqual((got.code, got.out), (255, b""))
         self.assertIn(b"Permission denied (publickey).", got.err)
         self.server.wait_log(rf"info +Failed publickey for {user} from 127\.0\.0\.1 port \d+ ssh2: "
-                             rf"ED25519.*: {why} \({re.escape(self.server.path('revoked'))}:{line}\)\n",
+                             rf"ED25519.*: {why} \({re.escape(self.server.path('revoked'))}"
+                             rf"{f':{line}' if line else ''}\)\n",
                              start=before)
 
     def test_at_login(self):
@@ -531,6 +532,32 @@ shell   = /bin/bash
             self.revoke(self.public(name))
             self.assertIn("reloaded", server.reload())
             self.assert_refused("certified", why)
+
+    def test_list_of_ssh_keygen(self):
+        """Its file is replaced as the administrator would do it; the line is the file's."""
+        server = self.server.start()
+        def sign(serial):
+            run(["ssh-keygen", "-q", "-s", server.path("user_ca"), "-I", "id", "-n", "certified",
+                 "-z", str(serial), server.path("user_alice.pub")])
+        def revoke(spec):
+            server.write("spec", spec)
+            run(["ssh-keygen", "-q", "-k", "-f", server.path("revoked"), "-s",
+                 server.path("user_ca.pub"), server.path("spec")])
+            self.assertIn("reloaded", server.reload())
+        sign(4711)
+        revoke("serial: 4000-4710\nserial: 4712\n")
+        self.assertRan(server.ssh("certified", "echo in"), 0, b"in\n")
+        revoke("serial: 4000-4711\n")
+        self.assert_refused("certified", "the certificate is revoked", None)
+        self.assertRan(server.ssh("acme", "echo in"), 0, b"in\n")
+        revoke("id: id\n")
+        self.assert_refused("certified", "the certificate is revoked", None)
+        revoke(f"sha1: {self.public('alice')}\n")
+        self.assert_refused("acme", "the key is revoked", None)
+        with open(server.path("revoked"), "r+b") as f:
+            f.truncate(60)
+        self.assertIn("the list is damaged", server.reload())
+        self.assert_refused("acme", "the key is revoked", None)
 
     def test_connections_end(self):
         server = self.server.start()

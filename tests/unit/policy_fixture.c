@@ -163,6 +163,11 @@ static int sha256(const void *data, size_t len, unsigned char out[32])
     return EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) == 1 ? 0 : -1;
 }
 
+static int sha1(const void *data, size_t len, unsigned char out[20])
+{
+    return EVP_Digest(data, len, out, NULL, EVP_sha1(), NULL) == 1 ? 0 : -1;
+}
+
 static int random_bytes(void *buf, size_t len)
 {
     memset(buf, 7, len);
@@ -176,6 +181,7 @@ const struct policy_host fixture_host = {
     .find_group = find_group,
     .syscall_number = call_number,
     .sha256 = sha256,
+    .sha1 = sha1,
     .random_bytes = random_bytes,
     .verify = fixture_verify,
 };

@@ -139,6 +139,91 @@ static void test_certificates(void **state)
     policy_free(policy);
 }
 
+/* krl/NAME.krl, which ssh-keygen wrote, cut short by so many bytes, in place of the first list. */
+static struct policy *load_krl(const char *name, size_t cut)
+{
+    static char data[4096];
+    char path[512];
+    snprintf(path, sizeof path, "%s/tests/unit/krl/%s.krl", SOURCE_DIR, name);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    size_t len = fread(data, 1, sizeof data, file);
+    fclose(file);
+    assert_null(load(NULL, ""));
+    fixture_add("/p/revoked", data, len - cut);
+    return fixture_load();
+}
+
+static struct login judge_with_serial(const struct policy *policy, uint64_t serial, const char *id)
+{
+    static unsigned char certificate[CERTIFICATE_MAX + 1024];
+    const struct certificate_recipe recipe = {.authority = blob_of(KEY_C),
+                                              .authority_len = BLOB_LEN,
+                                              .key_id = id,
+                                              .serial = serial,
+                                              .principals = "acme",
+                                              .kind = CERTIFICATE_USER,
+                                              .before = UINT64_MAX};
+    return judge(policy, certificate, fixture_certificate(&recipe, certificate));
+}
+
+static void test_lists_of_ssh_keygen(void **state)
+{
+    static const char *const names[] = {"certificates", "anyone"};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct policy *policy = load_krl(names[i], 0);
+        assert_non_null(policy);
+        assert_string_equal(fixture_problems, "");
+        struct login login = judge_with_serial(policy, 1003, "id");
+        assert_refused(&login, "the certificate is revoked", "/p/revoked", 0);
+        login = judge_with_serial(policy, 0, "left");
+        assert_refused(&login, "the certificate is revoked", "/p/revoked", 0);
+        login = judge_with_serial(policy, 1004, "id");
+        assert_true(login.accepted);
+        login = judge(policy, blob_of(KEY_A), BLOB_LEN);
+        assert_true(login.accepted);
+        policy_free(policy);
+    }
+}
+
+/* By the key itself, by its SHA256 and by its SHA1 fingerprint. */
+static void test_keys_in_lists_of_ssh_keygen(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *key;
+        bool revoked;
+    } cases[] = {{"keys", KEY_A, true},  {"keys", KEY_B, true}, {"sha1", KEY_A, true},
+                 {"sha1", KEY_B, true},  {"hash", KEY_B, true}, {"hash", KEY_A, false},
+                 {"empty", KEY_A, false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct policy *policy = load_krl(cases[i].name, 0);
+        assert_non_null(policy);
+        struct login login = judge(policy, blob_of(cases[i].key), BLOB_LEN);
+        if (cases[i].revoked)
+            assert_refused(&login, "the key is revoked", "/p/revoked", 0);
+        else
+            assert_true(login.accepted);
+        login = judge_certificate(policy);
+        if (strcmp(cases[i].name, "keys") == 0 || strcmp(cases[i].name, "sha1") == 0)
+            assert_refused(&login, "the key is revoked", "/p/revoked", 0);
+        else
+            assert_true(login.accepted);
+        policy_free(policy);
+    }
+}
+
+static void test_broken_lists_of_ssh_keygen(void **state)
+{
+    (void)state;
+    assert_null(load_krl("certificates", 1));
+    assert_string_equal(fixture_problems,
+                        "/p/revoked: error: the list is damaged: it ends too early (make it with "
+                        "ssh-keygen -k; ssh-keygen -Q -l shows it)\n");
+}
+
 static void assert_complaint(const char *revoked, const char *expected)
 {
     assert_null(load(revoked, ""));
@@ -161,9 +246,6 @@ static void test_errors(void **state)
                      "/p/revoked:1: error: this is no SHA256 fingerprint, as `ssh-keygen -l` "
                      "prints it\n");
     assert_complaint("no-pty " KEY_A, "/p/revoked:1: error: unknown key type 'no-pty'\n");
-    assert_complaint("SSHKRL\n\1\2", "/p/revoked: error: this is a key revocation list of "
-                                     "ssh-keygen, which can't be read (list public keys or their "
-                                     "fingerprints, one on each line)\n");
     assert_complaint("-----BEGIN OPENSSH PRIVATE KEY-----\n",
                      "/p/revoked:1: error: this is a private key: the public one (.pub) belongs "
                      "here\n");
@@ -175,6 +257,9 @@ int main(void)
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_fingerprints_in_place_of_keys),
         cmocka_unit_test(test_certificates),
+        cmocka_unit_test(test_lists_of_ssh_keygen),
+        cmocka_unit_test(test_keys_in_lists_of_ssh_keygen),
+        cmocka_unit_test(test_broken_lists_of_ssh_keygen),
         cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
