@@ -48,6 +48,8 @@ static const struct {
     {"ecdsa-sha2-nistp256", IN(ALGORITHM_HOST_KEY) | IN(ALGORITHM_USER_KEY)},
     {"ecdsa-sha2-nistp384", IN(ALGORITHM_HOST_KEY) | IN(ALGORITHM_USER_KEY)},
     {"ecdsa-sha2-nistp521", IN(ALGORITHM_HOST_KEY) | IN(ALGORITHM_USER_KEY)},
+    {"sk-ssh-ed25519@openssh.com", IN(ALGORITHM_USER_KEY)},
+    {"sk-ecdsa-sha2-nistp256@openssh.com", IN(ALGORITHM_USER_KEY)},
     {"rsa-sha2-512", IN(ALGORITHM_HOST_KEY) | IN(ALGORITHM_USER_KEY)},
     {"rsa-sha2-256", IN(ALGORITHM_HOST_KEY) | IN(ALGORITHM_USER_KEY)},
 };
@@ -80,9 +82,12 @@ const char algorithms_default_ciphers[] =
     "aes256-ctr,aes192-ctr,aes128-ctr";
 const char algorithms_default_macs[] =
     "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com";
-const char algorithms_default_keys[] =
-    "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"
-    "rsa-sha2-512,rsa-sha2-256";
+#define DEFAULT_KEYS                                                                               \
+    "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"                     \
+    "rsa-sha2-512,rsa-sha2-256"
+const char algorithms_default_keys[] = DEFAULT_KEYS;
+const char algorithms_default_user_keys[] =
+    DEFAULT_KEYS ",sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com";
 
 bool algorithms_have(const char *list, const char *name)
 {

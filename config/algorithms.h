@@ -24,6 +24,6 @@ bool algorithms_have(const char *list, const char *name);
 
 /* What is offered where nobody says otherwise. */
 extern const char algorithms_default_kex[], algorithms_default_ciphers[], algorithms_default_macs[],
-    algorithms_default_keys[];
+    algorithms_default_keys[], algorithms_default_user_keys[];
 
 #endif

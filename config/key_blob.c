@@ -9,21 +9,20 @@ static const struct {
     const char *curve; /* of an ECDSA key */
     size_t point_len;  /* of an uncompressed point, or of an ed25519 key */
     unsigned bits;     /* 0: it depends on the key */
+    bool is_sk;        /* of a security key: it names an application, too */
     const char *short_name;
     const char *refusal; /* why keys of this type aren't accepted */
 } types[] = {
-    {"ssh-ed25519", NULL, 32, 256, "ED25519", NULL},
-    {"ecdsa-sha2-nistp256", "nistp256", 65, 256, "ECDSA", NULL},
-    {"ecdsa-sha2-nistp384", "nistp384", 97, 384, "ECDSA", NULL},
-    {"ecdsa-sha2-nistp521", "nistp521", 133, 521, "ECDSA", NULL},
-    {"ssh-rsa", NULL, 0, 0, "RSA", NULL},
-    {"ssh-dss", NULL, 0, 0, "DSA", "DSA keys are too weak"},
-    {"sk-ssh-ed25519@openssh.com", NULL, 0, 0, "ED25519-SK",
-     "security keys are not supported by this version"},
-    {"sk-ecdsa-sha2-nistp256@openssh.com", NULL, 0, 0, "ECDSA-SK",
-     "security keys are not supported by this version"},
+    {"ssh-ed25519", NULL, 32, 256, false, "ED25519", NULL},
+    {"ecdsa-sha2-nistp256", "nistp256", 65, 256, false, "ECDSA", NULL},
+    {"ecdsa-sha2-nistp384", "nistp384", 97, 384, false, "ECDSA", NULL},
+    {"ecdsa-sha2-nistp521", "nistp521", 133, 521, false, "ECDSA", NULL},
+    {"ssh-rsa", NULL, 0, 0, false, "RSA", NULL},
+    {"ssh-dss", NULL, 0, 0, false, "DSA", "DSA keys are too weak"},
+    {"sk-ssh-ed25519@openssh.com", NULL, 32, 256, true, "ED25519-SK", NULL},
+    {"sk-ecdsa-sha2-nistp256@openssh.com", "nistp256", 65, 256, true, "ECDSA-SK", NULL},
 };
-enum { N_TYPES = sizeof types / sizeof *types };
+enum { N_TYPES = sizeof types / sizeof *types, APPLICATION_MAX = 255 };
 
 static const char cert_suffix[] = "-cert-v01@openssh.com";
 
@@ -52,6 +51,12 @@ const char *key_type_certified(const char *word, size_t len)
         return NULL;
     size_t i = find_type(word, len - (sizeof cert_suffix - 1));
     return i == N_TYPES || types[i].refusal != NULL ? NULL : types[i].type;
+}
+
+bool is_security_key_type(const char *type)
+{
+    size_t i = find_type(type, strlen(type));
+    return i < N_TYPES && types[i].is_sk;
 }
 
 const char *key_type_short(const char *type)
@@ -131,7 +136,8 @@ int key_blob_check(const char *type, const unsigned char *blob, size_t len, stru
     struct wire_bytes point = wire_get_bytes(&r, KEY_BLOB_MAX);
     bool point_ok =
         point.len == types[i].point_len && (types[i].curve == NULL || point.data[0] == 4);
-    if (!wire_end(&r) || !curve_ok || !point_ok)
+    bool application_ok = !types[i].is_sk || wire_get_bytes(&r, APPLICATION_MAX).len > 0;
+    if (!wire_end(&r) || !curve_ok || !point_ok || !application_ok)
         return err_set(err, 0, "malformed %s key", type);
     return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * key_blob.h - public key blobs (RFC 4253 §6.6, RFC 5656 §3.1, RFC 8709 §4), checked field by
- * field.
+ * key_blob.h - public key blobs (RFC 4253 §6.6, RFC 5656 §3.1, RFC 8709 §4; security keys:
+ * PROTOCOL.u2f of OpenSSH), checked field by field.
  */
 #ifndef POSTERN_CONFIG_KEY_BLOB_H
 #define POSTERN_CONFIG_KEY_BLOB_H
@@ -34,7 +34,11 @@ int key_blob_check(const char *type, const unsigned char *blob, size_t len, stru
 /* The size of a key that key_blob_check() found good: bits of an RSA modulus, else of the curve. */
 unsigned key_blob_bits(const unsigned char *blob, size_t len);
 
-/* "ED25519", "ECDSA" or "RSA", as ssh-keygen -l and sshd's log name a type; else "unknown". */
+/* Whether keys of this type are held by a device that a person can be asked to touch: "sk-…". */
+bool is_security_key_type(const char *type);
+
+/* "ED25519", "ECDSA", "RSA", "ED25519-SK" or "ECDSA-SK", as ssh-keygen -l and sshd's log name a
+ * type; else "unknown". */
 const char *key_type_short(const char *type);
 
 #endif

@@ -5,6 +5,7 @@
 #include "key_blob.h"
 #include "key_options.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void skip_blanks(struct key_cursor *c)
@@ -106,6 +107,17 @@ static int set_fingerprint(const struct policy_host *host, struct policy_key *ke
     return 0;
 }
 
+/* Nothing that a line asks for may be without effect. */
+static int check_security(struct key_cursor *c, const struct policy_key *key, struct err *err)
+{
+    if ((!key->untouched && !key->verified) ||
+        (is_security_key_type(key->type) && !key->is_authority))
+        return 0;
+    (void)snprintf(c->hint, sizeof c->hint, "take it out, or use a key of a type sk-...");
+    return err_set(err, 0, "%s is only for a security key",
+                   key->untouched ? "no-touch-required" : "verify-required");
+}
+
 static int parse_line(struct key_cursor *c, const struct policy_host *host, struct policy_key *key,
                       struct err *err)
 {
@@ -116,7 +128,8 @@ static int parse_line(struct key_cursor *c, const struct policy_host *host, stru
         return 0;
     if (!is_key_type(c->at, word_len(c)) && key_options_parse(c, key, err) < 0)
         return -1;
-    if (take_type(c, key, err) < 0 || take_blob(c, key, err) < 0 || take_comment(c, key, err) < 0 ||
+    if (take_type(c, key, err) < 0 || check_security(c, key, err) < 0 ||
+        take_blob(c, key, err) < 0 || take_comment(c, key, err) < 0 ||
         set_fingerprint(host, key, err) < 0)
         return -1;
     return 1;

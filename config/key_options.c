@@ -68,6 +68,24 @@ static int set_authority(struct key_cursor *c, char *value, struct policy_key *k
     return 0;
 }
 
+static int set_untouched(struct key_cursor *c, char *value, struct policy_key *key, struct err *err)
+{
+    (void)c;
+    (void)value;
+    (void)err;
+    key->untouched = true;
+    return 0;
+}
+
+static int set_verified(struct key_cursor *c, char *value, struct policy_key *key, struct err *err)
+{
+    (void)c;
+    (void)value;
+    (void)err;
+    key->verified = true;
+    return 0;
+}
+
 static int set_force(struct key_cursor *c, char *value, struct policy_key *key, struct err *err)
 {
     (void)c;
@@ -197,11 +215,12 @@ static const struct option {
     {"environment", true, true, add_environment},
     {"cert-authority", false, false, set_authority},
     {"principals", true, false, set_principals},
+    {"no-touch-required", false, false, set_untouched},
+    {"verify-required", false, false, set_verified},
 };
 
 static const char no_forwarding[] = "Postern forwards nothing: take it out, or say 'restrict'";
 static const char no_rc[] = "Postern runs no rc file: take it out, or say 'restrict'";
-static const char no_sk[] = "it is for security keys, which are not supported by this version";
 
 /* What else sshd knows, and what to do about it here. */
 static const struct {
@@ -219,8 +238,6 @@ static const struct {
     {"tunnel", no_forwarding},
     {"user-rc", no_rc},
     {"no-user-rc", no_rc},
-    {"no-touch-required", no_sk},
-    {"verify-required", no_sk},
 };
 
 static bool is_option(const char *name, const char *word, size_t len)

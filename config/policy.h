@@ -162,6 +162,8 @@ struct policy_key {
     char fingerprint[KEY_FINGERPRINT_MAX];
     bool restricted;            /* no terminal: `restrict` or `no-pty`, not taken back by `pty` */
     bool is_authority;          /* `cert-authority`: signs certificates, can't log in itself */
+    bool untouched;             /* of a security key: `no-touch-required` */
+    bool verified;              /* the same: `verify-required`, so by PIN or fingerprint */
     struct str_list principals; /* of an authority: names one of which a certificate must hold */
     struct address_list from;   /* empty: from anywhere */
     int64_t expires;            /* seconds since the epoch; 0: never */

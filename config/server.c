@@ -432,7 +432,7 @@ static const struct schema_key server_keys[] = {
     {KEY("macs", KEY_SINGLE, algorithms_default_macs), .set = set_macs},
     {KEY("host-key-algorithms", KEY_SINGLE, algorithms_default_keys),
      .set = set_host_key_algorithms},
-    {KEY("user-key-algorithms", KEY_SINGLE, algorithms_default_keys),
+    {KEY("user-key-algorithms", KEY_SINGLE, algorithms_default_user_keys),
      .set = set_user_key_algorithms},
     {KEY("rekey-data", KEY_SINGLE, "1G"), .parse = schema_size, AT(rekey_bytes), .min = 64 << 20,
      .max = 1ULL << 40, .infinite = true},

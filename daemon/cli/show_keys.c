@@ -58,6 +58,14 @@ static void write_options(struct writing *w, const struct policy_key *key)
         begin_option(w);
         fputs("no-pty", w->to);
     }
+    if (key->untouched) {
+        begin_option(w);
+        fputs("no-touch-required", w->to);
+    }
+    if (key->verified) {
+        begin_option(w);
+        fputs("verify-required", w->to);
+    }
     write_address_option(w, &key->from);
     if (key->expires != 0) {
         char when[MOMENT_TEXT_MAX];
@@ -120,6 +128,8 @@ void show_keys_put(json_t *section, const struct tenant *tenant)
         doc_bool(key, "authority", from->is_authority);
         put_list(key, "principals", &from->principals);
         doc_bool(key, "no_pty", from->restricted);
+        doc_bool(key, "no_touch_required", from->untouched);
+        doc_bool(key, "verify_required", from->verified);
         json_t *addresses = doc_array(key, "from");
         for (size_t k = 0; k < from->from.n; k++)
             doc_push_text(addresses, from->from.rules[k].text);

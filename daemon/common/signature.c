@@ -9,7 +9,16 @@
 #include <openssl/param_build.h>
 #include <string.h>
 
-enum { ED25519_KEY = 32, ED25519_SIGNATURE = 64, TYPE_MAX = 64 };
+enum {
+    ED25519_KEY = 32,
+    ED25519_SIGNATURE = 64,
+    TYPE_MAX = 64,
+    SHA256_LEN = 32,
+    /* What a security key signs: digest of the application, flags, counter, digest of the data. */
+    SK_SIGNED = 2 * SHA256_LEN + 5,
+    SK_TOUCHED = 1, /* of flags */
+    SK_VERIFIED = 4,
+};
 
 /* What an algorithm of signatures takes: the type of its keys, a curve and a digest. */
 struct algorithm {
@@ -17,15 +26,19 @@ struct algorithm {
     const char *key_type;
     const char *curve;
     const char *digest; /* NULL: the algorithm has its own */
+    bool is_sk;         /* by a security key */
 };
 
 static const struct algorithm algorithms[] = {
-    {"ssh-ed25519", "ssh-ed25519", NULL, NULL},
-    {"ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256", "P-256", "SHA256"},
-    {"ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384", "P-384", "SHA384"},
-    {"ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521", "P-521", "SHA512"},
-    {"rsa-sha2-256", "ssh-rsa", NULL, "SHA256"},
-    {"rsa-sha2-512", "ssh-rsa", NULL, "SHA512"},
+    {"ssh-ed25519", "ssh-ed25519", NULL, NULL, false},
+    {"ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256", "P-256", "SHA256", false},
+    {"ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384", "P-384", "SHA384", false},
+    {"ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521", "P-521", "SHA512", false},
+    {"rsa-sha2-256", "ssh-rsa", NULL, "SHA256", false},
+    {"rsa-sha2-512", "ssh-rsa", NULL, "SHA512", false},
+    {"sk-ssh-ed25519@openssh.com", "sk-ssh-ed25519@openssh.com", NULL, NULL, true},
+    {"sk-ecdsa-sha2-nistp256@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com", "P-256", "SHA256",
+     true},
 };
 
 static void free_pkey(EVP_PKEY **key)
@@ -200,16 +213,86 @@ static int verify_with(const struct algorithm *algorithm, EVP_PKEY *key, struct 
     return raw.len == ED25519_SIGNATURE ? verify(key, NULL, raw.data, raw.len, data, data_len) : -1;
 }
 
+/* The last field of a security key's blob, which has been found good. */
+static struct wire_bytes application_of(const struct algorithm *algorithm, const unsigned char *key,
+                                        size_t key_len)
+{
+    struct wire_reader r = {.buf = key, .len = key_len};
+    (void)wire_get_bytes(&r, TYPE_MAX);
+    if (algorithm->curve != NULL)
+        (void)wire_get_bytes(&r, TYPE_MAX);
+    (void)wire_get_bytes(&r, KEY_BLOB_MAX);
+    return wire_get_bytes(&r, KEY_BLOB_MAX);
+}
+
+static bool digest(const unsigned char *data, size_t len, unsigned char out[SHA256_LEN])
+{
+    size_t made = 0;
+    return EVP_Q_digest(NULL, "SHA256", NULL, data, len, out, &made) == 1 && made == SHA256_LEN;
+}
+
+static int compose_sk(struct wire_bytes application, const struct sk_signature *sk,
+                      const unsigned char *data, size_t data_len, unsigned char out[SK_SIGNED])
+{
+    struct wire_writer w = {.buf = out + SHA256_LEN, .cap = SK_SIGNED - SHA256_LEN};
+    wire_put_u8(&w, sk->flags);
+    wire_put_u32(&w, sk->counter);
+    return digest(application.data, application.len, out) &&
+                   digest(data, data_len, out + SK_SIGNED - SHA256_LEN)
+               ? 0
+               : -1;
+}
+
+/* An SSH signature's fields. */
+struct parts {
+    const struct algorithm *algorithm;
+    struct wire_bytes raw;
+    struct sk_signature sk;
+};
+
+static int take_parts(const unsigned char *signature, size_t len, struct parts *out)
+{
+    struct wire_reader r = {.buf = signature, .len = len};
+    *out = (struct parts){.algorithm = find_algorithm(wire_get_bytes(&r, TYPE_MAX))};
+    out->raw = wire_get_bytes(&r, KEY_BLOB_MAX);
+    if (out->algorithm == NULL)
+        return -1;
+    if (out->algorithm->is_sk) {
+        out->sk.flags = wire_get_u8(&r);
+        out->sk.counter = wire_get_u32(&r);
+        out->sk.touched = (out->sk.flags & SK_TOUCHED) != 0;
+        out->sk.verified = (out->sk.flags & SK_VERIFIED) != 0;
+    }
+    return wire_end(&r) ? 0 : -1;
+}
+
+bool signature_is_sk(struct wire_bytes signature, struct sk_signature *out)
+{
+    struct parts parts;
+    if (take_parts(signature.data, signature.len, &parts) < 0 || !parts.algorithm->is_sk)
+        return false;
+    *out = parts.sk;
+    return true;
+}
+
 int signature_verify(const unsigned char *key, size_t key_len, const unsigned char *data,
                      size_t data_len, const unsigned char *signature, size_t signature_len)
 {
-    struct wire_reader r = {.buf = signature, .len = signature_len};
-    const struct algorithm *algorithm = find_algorithm(wire_get_bytes(&r, TYPE_MAX));
-    struct wire_bytes raw = wire_get_bytes(&r, KEY_BLOB_MAX);
-    if (algorithm == NULL || !wire_end(&r))
+    unsigned char composed[SK_SIGNED];
+    struct parts parts;
+    if (take_parts(signature, signature_len, &parts) < 0)
         return -1;
+    const struct algorithm *algorithm = parts.algorithm;
     cleanup_with(free_pkey) EVP_PKEY *pkey = take_key(algorithm, key, key_len);
-    int rc = pkey == NULL ? -1 : verify_with(algorithm, pkey, raw, data, data_len);
+    int rc = pkey == NULL ? -1 : 0;
+    if (rc == 0 && algorithm->is_sk) {
+        rc = compose_sk(application_of(algorithm, key, key_len), &parts.sk, data, data_len,
+                        composed);
+        data = composed;
+        data_len = sizeof composed;
+    }
+    if (rc == 0)
+        rc = verify_with(algorithm, pkey, parts.raw, data, data_len);
     /* A failed one leaves its reasons in the thread's queue. */
     ERR_clear_error();
     return rc;
@@ -220,7 +303,8 @@ int signature_verify_raw(const char *algorithm, const unsigned char *key, size_t
                          size_t signature_len)
 {
     const struct algorithm *found = find_algorithm(text_of(algorithm));
-    cleanup_with(free_pkey) EVP_PKEY *pkey = found == NULL ? NULL : take_key(found, key, key_len);
+    cleanup_with(free_pkey) EVP_PKEY *pkey =
+        found == NULL || found->is_sk ? NULL : take_key(found, key, key_len);
     int rc =
         pkey == NULL ? -1 : verify(pkey, found->digest, signature, signature_len, data, data_len);
     ERR_clear_error();

@@ -178,16 +178,29 @@ static bool is_proven(const struct connection *connection, const struct msg_req_
     return proof_holds(&proof);
 }
 
+/* What the key's line asks of a security key; NULL: it has been done. */
+static const char *presence_problem(const struct policy_key *key, struct wire_bytes signature)
+{
+    struct sk_signature sk;
+    if (key == NULL || !signature_is_sk(signature, &sk))
+        return NULL;
+    if (!sk.touched && !key->untouched)
+        return "its security key was not touched, and the key has no no-touch-required";
+    if (!sk.verified && key->verified)
+        return "its security key did not verify its user, as verify-required wants";
+    return NULL;
+}
+
 /* What is wrong with the proof that it comes with; NULL: nothing. */
 static const char *proof_problem(const struct connection *connection,
-                                 const struct msg_req_auth *req)
+                                 const struct msg_req_auth *req, const struct policy_key *key)
 {
     const struct server_config *config = &connection->server->current->policy->server;
     if (!is_proven(connection, req))
         return "the signature is wrong";
     if (!signature_is_of(req->signature, config->algorithms[ALGORITHM_USER_KEY]))
         return "its signature's algorithm is not one of user-key-algorithms";
-    return NULL;
+    return presence_problem(key, req->signature);
 }
 
 /* What is wrong with a request, whoever it would log in; NULL: nothing. */
@@ -228,7 +241,7 @@ void broker_on_req_auth(struct connection *connection, const struct msg_req_auth
     const char *problem = request_problem(connection, req);
     /* Whether a key is listed is no secret to who knows it: a query tells. */
     if (problem == NULL && login.accepted && !none && proves)
-        problem = proof_problem(connection, req);
+        problem = proof_problem(connection, req, login.key);
     if (problem != NULL)
         (void)snprintf(login.reason, sizeof login.reason, "%s", problem);
     if (problem != NULL || !login.accepted)

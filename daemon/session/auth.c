@@ -83,6 +83,8 @@ static const struct {
     {SSH_KEYTYPE_ECDSA_P384_CERT01, "ecdsa-sha2-nistp384"},
     {SSH_KEYTYPE_ECDSA_P521, "ecdsa-sha2-nistp521"},
     {SSH_KEYTYPE_ECDSA_P521_CERT01, "ecdsa-sha2-nistp521"},
+    {SSH_KEYTYPE_SK_ED25519, "sk-ssh-ed25519@openssh.com"},
+    {SSH_KEYTYPE_SK_ECDSA, "sk-ecdsa-sha2-nistp256@openssh.com"},
     {SSH_KEYTYPE_RSA, "rsa-sha2-512"},
     {SSH_KEYTYPE_RSA, "rsa-sha2-256"},
     {SSH_KEYTYPE_RSA_CERT01, "rsa-sha2-512"},
@@ -98,6 +100,11 @@ static bool is_usable(const struct session *session, ssh_key key)
             offer_accepts(session->offer, verifiable[i].algorithm))
             return true;
     return false;
+}
+
+static bool is_security_key(ssh_key key)
+{
+    return ssh_key_type(key) == SSH_KEYTYPE_SK_ED25519 || ssh_key_type(key) == SSH_KEYTYPE_SK_ECDSA;
 }
 
 /* The key as in RFC 4253 §6.6, or the whole certificate, in buf[IPC_BLOB_MAX]; length 0 if it can't
@@ -165,7 +172,8 @@ static int on_publickey(ssh_session ssh, const char *user, struct ssh_key_struct
     unsigned char blob[IPC_BLOB_MAX] = {0};
     (void)ssh;
     bool is_query = state == SSH_PUBLICKEY_STATE_NONE;
-    struct wire_bytes signature = is_query ? nothing : provider_take_signature();
+    struct wire_bytes signature =
+        is_query ? nothing : provider_take_signature(is_security_key(key));
     size_t len = 0;
     /* One that can't be right must not become a query. */
     if (is_usable(session, key) && (is_query || signature.len > 0))

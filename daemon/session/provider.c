@@ -19,6 +19,11 @@
 enum {
     RAW_MAX = 2048, /* of a signature: an RSA key of 16384 bits */
     ECDSA_PART_MAX = 80,
+    /* What a security key signs (PROTOCOL.u2f of OpenSSH), and where in it the flags and the
+     * counter are, which libssh has taken out of the signature. No other proof is as short. */
+    SK_SIGNED = 69,
+    SK_AT = 32,
+    SK_LEN = 5,
 };
 
 /* All that has to be known of a key: its numbers stay where they are, or are made up. */
@@ -31,13 +36,19 @@ struct key {
 struct operation {
     struct key key;
     size_t digest_size; /* 0: the algorithm has its own */
-    size_t hash_len; /* bytes to be signed or verified; of a host's signature, an exchange hash's */
+    size_t
+        hash_len; /* bytes to be signed or verified; of a host's signature, its exchange hash's */
+    unsigned char sk[SK_LEN];
 };
 
 static struct ask *master;
 static uint32_t host_keys[PROVIDER_KEYS];
-static unsigned char kept[IPC_SIGNATURE_MAX];
-static size_t kept_len;
+
+/* A signature that was to be verified, in SSH's form; and what it is if it is by a security key. */
+static struct kept {
+    unsigned char data[IPC_SIGNATURE_MAX];
+    size_t len;
+} kept, kept_sk;
 
 /* Keys */
 
@@ -147,11 +158,12 @@ static int begin(void *operation, const char *digest, void *key, const OSSL_PARA
     return op->digest_size > 0;
 }
 
-/* What it is, is seen elsewhere: the master hashes an exchange itself, and rebuilds a proof. */
+/* Little of it is needed: the master hashes an exchange itself, and rebuilds a proof. */
 static int update(void *operation, const unsigned char *data, size_t len)
 {
     struct operation *op = operation;
-    (void)data;
+    if (op->hash_len == 0 && len == SK_SIGNED)
+        memcpy(op->sk, data + SK_AT, SK_LEN);
     op->hash_len += len;
     return 1;
 }
@@ -229,21 +241,41 @@ static void put_ecdsa(struct wire_writer *w, const unsigned char *der, size_t le
     wire_put_bytes(w, (struct wire_bytes){parts, inner.len});
 }
 
-static int keep(void *operation, const unsigned char *signature, size_t len)
+static void keep_as(struct kept *as, const char *name, const struct operation *op,
+                    const unsigned char *signature, size_t len, size_t sk_len)
 {
-    const struct operation *op = operation;
-    struct wire_writer w = {.buf = kept, .cap = sizeof kept};
-    const char *name = algorithm(op);
-    kept_len = 0;
+    struct wire_writer w = {.buf = as->data, .cap = sizeof as->data};
+    as->len = 0;
     if (name == NULL || len > RAW_MAX)
-        return 1;
+        return;
     put_text(&w, name);
     if (op->key.type == PROVIDER_ECDSA)
         put_ecdsa(&w, signature, len);
     else
         wire_put_bytes(&w, (struct wire_bytes){signature, len});
+    for (size_t i = 0; i < sk_len; i++)
+        wire_put_u8(&w, op->sk[i]);
     if (!w.overflow)
-        kept_len = w.len;
+        as->len = w.len;
+}
+
+/* NULL: security keys have none like it. */
+static const char *sk_algorithm(const struct operation *op)
+{
+    if (op->hash_len != SK_SIGNED)
+        return NULL;
+    if (op->key.type == PROVIDER_ED25519)
+        return "sk-ssh-ed25519@openssh.com";
+    return op->key.type == PROVIDER_ECDSA && op->digest_size == 32
+               ? "sk-ecdsa-sha2-nistp256@openssh.com"
+               : NULL;
+}
+
+static int keep(void *operation, const unsigned char *signature, size_t len)
+{
+    const struct operation *op = operation;
+    keep_as(&kept, algorithm(op), op, signature, len, 0);
+    keep_as(&kept_sk, sk_algorithm(op), op, signature, len, SK_LEN);
     return 1;
 }
 
@@ -330,9 +362,10 @@ void provider_set_master(struct ask *ask)
     master = ask;
 }
 
-struct wire_bytes provider_take_signature(void)
+struct wire_bytes provider_take_signature(bool is_sk)
 {
-    struct wire_bytes signature = {.data = kept, .len = kept_len};
-    kept_len = 0;
+    const struct kept *as = is_sk ? &kept_sk : &kept;
+    struct wire_bytes signature = {.data = as->data, .len = as->len};
+    kept.len = kept_sk.len = 0;
     return signature;
 }

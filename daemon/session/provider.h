@@ -29,8 +29,9 @@ void provider_set_host_key(enum provider_key type, uint32_t number);
 /* Whom to ask for signatures; borrowed for good. Until then none can be made. */
 void provider_set_master(struct ask *ask);
 
-/* The signature that was to be verified last, as an SSH signature (RFC 4253 §6.6). Lives until the
- * next one; empty if there was none, or none that could be right, since the last call. */
-struct wire_bytes provider_take_signature(void);
+/* The signature that was to be verified last, as an SSH signature (RFC 4253 §6.6), by a security
+ * key or by one of the other kind. Lives until the next one; empty if there was none, or none that
+ * could be right, since the last call. */
+struct wire_bytes provider_take_signature(bool is_sk);
 
 #endif

@@ -89,7 +89,7 @@ static void test_defaults_are_legal(void **state)
     (void)state;
     const char *const defaults[ALGORITHM_KINDS] = {
         algorithms_default_kex, algorithms_default_ciphers, algorithms_default_macs,
-        algorithms_default_keys, algorithms_default_keys};
+        algorithms_default_keys, algorithms_default_user_keys};
     for (unsigned kind = 0; kind < ALGORITHM_KINDS; kind++) {
         struct err err = {0};
         char out[ALGORITHMS_TEXT_MAX];

@@ -107,10 +107,10 @@ static void assert_kept(const struct kind *kind, const unsigned char *raw, size_
     size_t n = put_string(expected, kind->algorithm, strlen(kind->algorithm));
     n += kind->type == PROVIDER_ECDSA ? put_numbers(expected + n, raw, len)
                                       : put_string(expected + n, raw, len);
-    struct wire_bytes kept = provider_take_signature();
+    struct wire_bytes kept = provider_take_signature(false);
     assert_int_equal(kept.len, n);
     assert_memory_equal(kept.data, expected, n);
-    assert_int_equal(provider_take_signature().len, 0);
+    assert_int_equal(provider_take_signature(false).len, 0);
 }
 
 static void test_what_is_verified_is_kept(void **state)
@@ -130,21 +130,50 @@ static void test_what_is_verified_is_kept(void **state)
     }
 }
 
+/* A security key signs two digests with flags and a counter in between: they are SSH's form's. */
+static void test_what_a_security_key_has_signed(void **state)
+{
+    static const char *const names[] = {"sk-ssh-ed25519@openssh.com",
+                                        "sk-ecdsa-sha2-nistp256@openssh.com"};
+    unsigned char data[70] = {0}, raw[256], expected[512];
+    (void)state;
+    memcpy(data + 32, "\x05\x01\x02\x03\x04", 5);
+    for (size_t i = 0; i < 2; i++) {
+        EVP_PKEY *key = make_key(&kinds[i]);
+        size_t len = sign_truly(key, kinds[i].digest, raw, sizeof raw);
+        for (size_t size = 68; size <= 70; size++) {
+            EVP_MD_CTX *context = EVP_MD_CTX_new();
+            const EVP_MD *md = kinds[i].digest != NULL ? EVP_sha256() : NULL;
+            assert_int_equal(EVP_DigestVerifyInit(context, NULL, md, NULL, key), 1);
+            assert_int_equal(EVP_DigestVerify(context, raw, len, data, size), 1);
+            EVP_MD_CTX_free(context);
+            size_t n = put_string(expected, names[i], strlen(names[i]));
+            n += i == 1 ? put_numbers(expected + n, raw, len) : put_string(expected + n, raw, len);
+            memcpy(expected + n, data + 32, 5);
+            struct wire_bytes kept = provider_take_signature(true);
+            assert_int_equal(kept.len, size == 69 ? n + 5 : 0);
+            assert_memory_equal(kept.data, expected, kept.len);
+            assert_int_equal(provider_take_signature(true).len, 0);
+        }
+        EVP_PKEY_free(key);
+    }
+}
+
 static void test_what_can_not_be_right_is_not_kept(void **state)
 {
     (void)state;
     static const unsigned char raw[4096] = {1};
     EVP_PKEY *rsa = make_key(&kinds[4]), *curve = make_key(&kinds[1]);
     assert_int_equal(verify(rsa, "SHA1", raw, 256), 1);
-    assert_int_equal(provider_take_signature().len, 0);
+    assert_int_equal(provider_take_signature(false).len, 0);
     assert_int_equal(verify(rsa, "SHA256", raw, sizeof raw), 1);
-    assert_int_equal(provider_take_signature().len, 0);
+    assert_int_equal(provider_take_signature(false).len, 0);
     assert_int_equal(verify(curve, "SHA256", raw, 70), 1);
-    assert_int_equal(provider_take_signature().len, 0);
+    assert_int_equal(provider_take_signature(false).len, 0);
     /* Nor does what came before it come out in its place. */
     assert_int_equal(verify(rsa, "SHA256", raw, 256), 1);
     assert_int_equal(verify(curve, "SHA256", raw, 70), 1);
-    assert_int_equal(provider_take_signature().len, 0);
+    assert_int_equal(provider_take_signature(false).len, 0);
     EVP_PKEY_free(rsa);
     EVP_PKEY_free(curve);
 }
@@ -310,6 +339,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_verified_is_kept),
+        cmocka_unit_test(test_what_a_security_key_has_signed),
         cmocka_unit_test(test_what_can_not_be_right_is_not_kept),
         cmocka_unit_test(test_nothing_is_signed_without_the_master),
         cmocka_unit_test(test_nothing_is_signed_without_an_exchange),
