@@ -84,8 +84,9 @@ static int visit_files(const char *dir, visitor *visit, void *user)
 static void judge_policy_file(const char *path, const char *name, const struct stat *st, void *user)
 {
     (void)st;
-    /* What was put aside on purpose is no leftover. */
-    if (!ends_in(name, ".ini") && !ends_in(name, ".ini" DROP_IN_DISABLED))
+    /* What was put aside on purpose is no leftover; nor is the note that the package leaves. */
+    if (!ends_in(name, ".ini") && !ends_in(name, ".ini" DROP_IN_DISABLED) &&
+        strcmp(name, "README") != 0)
         diag_warn(user, path, 0, NULL, "not read: its name doesn't end in .ini");
 }
 

@@ -105,7 +105,7 @@ static int list_run(struct cli *cli)
     if (policy != NULL) {
         json_t *doc = cli->json ? doc_new(cli->command->name) : NULL;
         json_t *array = doc != NULL ? doc_array(doc, "tenants") : NULL;
-        for (size_t i = 0; i < array_len(titles); i++)
+        for (size_t i = 0; i < array_len(titles) && !cli->json; i++)
             table_add(&table, STYLE_HEADING, "%s", titles[i]);
         for (size_t i = 0; i < policy->n_tenants; i++)
             add_tenant(&table, array, policy, &policy->tenants[i]);
