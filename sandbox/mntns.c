@@ -41,9 +41,14 @@ static void place_restore_or_abort(const struct place *place)
 
 static int build_privately(mntns_build_fn *build, void *arg, struct err *err)
 {
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-        return err_set(err, errno, "private mounts");
-    return build(arg, err);
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+        return build(arg, err);
+    /* What isn't a mount point has no propagation to change, mount(2). */
+    if (errno == EINVAL)
+        return err_set(err, 0,
+                       "the root directory is no mount point, as after a plain chroot: "
+                       "pivot_root to one that is bind-mounted onto itself");
+    return err_set(err, errno, "private mounts");
 }
 
 int mntns_make(mntns_build_fn *build, void *arg, int *ns, struct err *err)

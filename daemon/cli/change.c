@@ -94,8 +94,9 @@ static void print_changes(const struct drop_in *drop_in)
         text_escape_str(shown, sizeof shown, change->path);
         bool off = change->kind == DROP_IN_DISABLE;
         bool on = change->kind == DROP_IN_ENABLE;
-        printf("%-9s %s%s%s%s\n", verbs[change->kind], shown, on ? DROP_IN_DISABLED : "",
-               off ? " -> " DROP_IN_DISABLED : "", on ? " -> " : "");
+        const char *name = strrchr(shown, '/') + 1;
+        printf("%-9s %s%s%s%s%s\n", verbs[change->kind], shown, on ? DROP_IN_DISABLED : "",
+               on || off ? " to " : "", on || off ? name : "", off ? DROP_IN_DISABLED : "");
     }
 }
 
@@ -132,9 +133,9 @@ static void tell(const struct drop_in *drop_in, bool dry_run, json_t *doc)
     }
 }
 
-int change_finish(struct drop_in *drop_in, const struct change_options *options,
-                  const struct policy *before, const struct policy *after, struct diags *diags,
-                  json_t *doc)
+int change_finish(const struct cli *cli, struct drop_in *drop_in,
+                  const struct change_options *options, const struct policy *before,
+                  const struct policy *after, struct diags *diags, json_t *doc)
 {
     struct reload_result reload = {.state = RELOAD_LEFT_OUT};
     int status = options->dry_run ? EX_OK : commit(drop_in, after);
@@ -143,11 +144,10 @@ int change_finish(struct drop_in *drop_in, const struct change_options *options,
         return status;
     }
     tell(drop_in, options->dry_run, doc);
+    fflush(stdout);
     status = drop_in_warn(drop_in, before, after, diags, doc);
-    if (!options->no_reload && !options->dry_run) {
-        fflush(stdout);
-        server_reload(drop_in->sources.config, &after->server, &reload);
-    }
+    if (!options->no_reload && !options->dry_run)
+        server_reload(cli, drop_in->sources.config, &after->server, &reload);
     if (!options->dry_run) {
         int told = server_reload_tell(&reload, doc);
         status = status == EX_OK ? told : status;

@@ -1,6 +1,7 @@
 #include "drop_in.h"
 #include "cleanup.h"
 #include "diag.h"
+#include "leftovers.h"
 #include "policy_files.h"
 #include "problems.h"
 #include "review.h"
@@ -232,11 +233,20 @@ static bool is_among(const struct diags *diags, const struct diag *d)
     return false;
 }
 
+/* Whether anything is added: what is only taken away leaves nothing to be wary of. */
+static bool adds(const struct drop_in *drop_in)
+{
+    bool any = false;
+    for (size_t i = 0; i < drop_in->n; i++)
+        any = any || drop_in->changes[i].data != NULL;
+    return any;
+}
+
 /* Those of `found` that are news: by the files that change, or by what was true before. */
 static void add_news(const struct drop_in *drop_in, const struct diags *before,
                      const struct diags *found, struct diags *news)
 {
-    for (size_t i = 0; i < found->n; i++) {
+    for (size_t i = 0; i < found->n && adds(drop_in); i++) {
         const struct diag *d = &found->items[i];
         if (before != NULL ? !is_among(before, d) : find_change(drop_in, d->file) != NULL)
             diag_warn(news, d->file, d->line, d->hint, "%s", d->text);
@@ -251,6 +261,7 @@ int drop_in_warn(const struct drop_in *drop_in, const struct policy *before,
     struct diags news = {0};
     time_t now = time(NULL);
     int status = EX_OSERR;
+    leftovers_programs(after, diags);
     if (policy_review(before, now, &old) == 0 && policy_review(after, now, &reviewed) == 0) {
         add_news(drop_in, NULL, diags, &news);
         add_news(drop_in, &old, &reviewed, &news);

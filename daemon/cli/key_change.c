@@ -95,7 +95,8 @@ static int go_through(struct run *run, size_t n_keys)
         doc_text(doc, "tenant", run->name);
         doc_put(doc, "keys", steal_ptr(run->keys));
     }
-    return change_finish(&run->drop_in, &run->change, run->before, run->after, &run->diags, doc);
+    return change_finish(run->cli, &run->drop_in, &run->change, run->before, run->after,
+                         &run->diags, doc);
 }
 
 /*

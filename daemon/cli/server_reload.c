@@ -1,5 +1,6 @@
 #include "server_reload.h"
 #include "cleanup.h"
+#include "control_client.h"
 #include "find_server.h"
 #include "text.h"
 
@@ -9,11 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
 
-enum { LOOKS = 600, LOOK_MS = 100, TRAIL_STEP_MAX = 1 << 20 };
+enum { ANSWER_S = 60, LOOKS = 600, LOOK_MS = 100, TRAIL_STEP_MAX = 1 << 20 };
 
 static void say(struct reload_result *out, enum reload_state state, const char *why)
 {
@@ -82,13 +84,56 @@ static void wait_for_answer(int trail, off_t at, int pidfd, struct reload_result
     say(out, RELOAD_UNKNOWN, "it has not answered for a minute: see its log");
 }
 
-void server_reload(const char *config, const struct server_config *server,
+/* Whether the control socket is that of the process which has been found. */
+static bool is_of(const struct control_client *client, pid_t pid)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    return getsockopt(client->ipc.fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.pid == pid;
+}
+
+static void take_items(const struct control_client *client, int status, const json_t *items,
+                       struct reload_result *out)
+{
+    size_t n = json_array_size(items);
+    const json_t *result = n == 0 ? NULL : json_array_get(items, n - 1);
+    const char *reason = item_word(result, "reload_reason");
+    if (status == EX_OK)
+        say(out, RELOAD_LOADED, "");
+    else if (strcmp(item_word(result, "reload"), "refused") == 0)
+        say(out, RELOAD_REFUSED, reason[0] != '\0' ? reason : client->text);
+    else
+        say(out, RELOAD_FAILED,
+            client->text[0] != '\0' ? client->text : "its control socket doesn't answer");
+}
+
+/* False: not that way. */
+static bool ask_by_socket(const struct cli *cli, const char *path, struct reload_result *out)
+{
+    static const struct ipc_msg request = {.type = MSG_REQ_CTL_RELOAD};
+    struct control_client client;
+    if (path == NULL || access(path, F_OK) < 0)
+        return false;
+    bool asked = control_connect(cli, path, &client) == EX_OK && is_of(&client, out->pid);
+    if (asked) {
+        json_t *items = json_array();
+        int status = control_ask(&client, &request, ANSWER_S, items);
+        take_items(&client, status, items, out);
+        json_decref(items);
+    }
+    control_close(&client);
+    return asked;
+}
+
+void server_reload(const struct cli *cli, const char *config, const struct server_config *server,
                    struct reload_result *out)
 {
     off_t at = 0;
     cleanup_fd int pidfd = -1;
     *out = (struct reload_result){.state = RELOAD_NO_SERVER};
     if (find_server(config, &out->pid, &pidfd) == 0)
+        return;
+    if (ask_by_socket(cli, server->control, out))
         return;
     cleanup_fd int trail = open_trail(server->audit, &at);
     if (pidfd_send_signal(pidfd, SIGHUP, NULL, 0) < 0)

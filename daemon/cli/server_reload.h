@@ -5,6 +5,7 @@
 #define POSTERN_DAEMON_CLI_SERVER_RELOAD_H
 
 #include "doc.h"
+#include "options.h"
 
 enum reload_state {
     RELOAD_LEFT_OUT,  /* it wasn't to be asked */
@@ -21,8 +22,11 @@ struct reload_result {
     char why[512]; /* printable */
 };
 
-/* Asks it and waits, for a bounded time. `policy` tells where its audit trail is. */
-void server_reload(const char *config, const struct server_config *server,
+/*
+ * Asks it and waits, for a bounded time: by its control socket or, without one, by SIGHUP, whose
+ * result its audit trail has. `server` tells where they are.
+ */
+void server_reload(const struct cli *cli, const char *config, const struct server_config *server,
                    struct reload_result *out);
 
 /* "server  ...", on stdout, or as the member "reload" of `doc`. Returns an exit status: EX_OK also

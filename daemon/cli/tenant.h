@@ -48,8 +48,8 @@ int tenant_unknown(const struct policy *policy, const char *name);
  * What a change ends with: makes it unless that was not wished, has the server load it, tells
  * warnings and what was done. `doc` is printed and freed; NULL: text. Returns an exit status.
  */
-int change_finish(struct drop_in *drop_in, const struct change_options *options,
-                  const struct policy *before, const struct policy *after, struct diags *diags,
-                  json_t *doc);
+int change_finish(const struct cli *cli, struct drop_in *drop_in,
+                  const struct change_options *options, const struct policy *before,
+                  const struct policy *after, struct diags *diags, json_t *doc);
 
 #endif

@@ -2,12 +2,12 @@
  * postern tenant add - a tenant made from a template, with the keys that are given.
  */
 #include "cleanup.h"
-#include "host_limits.h"
 #include "key_source.h"
 #include "policy_files.h"
 #include "problems.h"
 #include "template_file.h"
 #include "tenant.h"
+#include "tenant_host.h"
 #include "tenant_template.h"
 #include "text.h"
 #include "values.h"
@@ -44,7 +44,8 @@ struct add {
     struct drop_in drop_in;
     struct policy *before, *after;
     struct diags diags;
-    char *made[MADE_MAX]; /* directories that weren't there */
+    char notes[HOST_NOTES][HOST_NOTE_MAX]; /* "": nothing */
+    char *made[MADE_MAX];                  /* directories that weren't there */
     size_t n_made;
 };
 
@@ -171,41 +172,23 @@ static int refuse_existing(const struct add *add)
     return EX_OK;
 }
 
-/* What to call this host in the commands to try. */
-static const char *own_name(const struct server_config *server, char *buf, size_t cap)
-{
-    const char *host = server->n_listen > 0 ? server->listen[0].host : "0.0.0.0";
-    if (strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0)
-        return "localhost";
-    if (strcmp(host, "0.0.0.0") != 0 && strchr(host, ':') == NULL)
-        return host;
-    if (gethostname(buf, cap) < 0)
-        return "localhost";
-    buf[cap - 1] = '\0';
-    return buf[0] != '\0' && is_name(buf, strlen(buf)) ? buf : "localhost";
-}
-
 static int write_policy(struct add *add)
 {
     const struct server_config *server = &add->before->server;
     char called[64], host[65], port[8];
-    struct host_limits limits = {.controllers = CGROUP_ALL};
     struct err err = {0};
-    if (server->limits == LIMITS_REQUIRED)
-        host_limits_probe(server, &limits);
     (void)snprintf(port, sizeof port, "%u", server->n_listen > 0 ? server->listen[0].port : 22U);
-    const struct template_wish wish = {
+    struct template_wish wish = {
         .tenant = add->a.name,
         .template = template_name(add->a.template, called, sizeof called),
-        .host = own_name(server, host, sizeof host),
+        .host = tenant_host_name(server, host, sizeof host),
         .port = port,
         .workspace = add->a.workspace,
         .network = add->a.network,
         .from = add->a.from.items,
         .n_from = add->a.from.n,
-        .no_memory = (limits.controllers & CGROUP_MEMORY) == 0,
-        .no_cpu = (limits.controllers & CGROUP_CPU) == 0,
     };
+    tenant_host_lacks(server, add->template, &wish, add->notes);
     size_t len = 0;
     char *text = tenant_template_fill(add->template, &wish, &len, &err);
     if (text == NULL) {
@@ -268,6 +251,9 @@ static void print_tenant(const struct add *add, const struct tenant *tenant)
     for (size_t i = 0; i < tenant->n_keys; i++)
         printf("key       %s %s %s\n", tenant->keys[i].fingerprint, tenant->keys[i].type,
                text_escape_str(comment, sizeof comment, tenant->keys[i].comment));
+    for (size_t i = 0; i < array_len(add->notes); i++)
+        if (add->notes[i][0] != '\0')
+            printf("note      %s\n", add->notes[i]);
 }
 
 static json_t *new_document(const struct add *add, const struct tenant *tenant)
@@ -282,6 +268,10 @@ static json_t *new_document(const struct add *add, const struct tenant *tenant)
     json_t *keys = doc_array(doc, "keys");
     for (size_t i = 0; i < tenant->n_keys; i++)
         doc_push_text(keys, tenant->keys[i].fingerprint);
+    json_t *notes = doc_array(doc, "notes");
+    for (size_t i = 0; i < array_len(add->notes); i++)
+        if (add->notes[i][0] != '\0')
+            doc_push_text(notes, add->notes[i]);
     json_t *commands = doc_array(doc, "try");
     for (const char *line; (line = tenant_template_command(&text, &len)) != NULL;)
         doc_push(commands, json_stringn(line, len));
@@ -305,8 +295,8 @@ static int finish(struct add *add)
         fputs(add->drop_in.changes[1].data, stdout);
     else if (!json)
         print_tenant(add, tenant);
-    int status = change_finish(&add->drop_in, &add->a.change, add->before, add->after, &add->diags,
-                               json ? new_document(add, tenant) : NULL);
+    int status = change_finish(add->cli, &add->drop_in, &add->a.change, add->before, add->after,
+                               &add->diags, json ? new_document(add, tenant) : NULL);
     if (status == EX_OK && !json && !add->a.change.dry_run)
         print_commands(add);
     return status;

@@ -124,8 +124,8 @@ static int go_through(struct run *run)
     policy_free(run->after);
     run->after = drop_in_load(&run->drop_in, run->cli, true, true, &run->diags, &status);
     if (status == EX_OK)
-        status = change_finish(&run->drop_in, &run->change, run->before, run->after, &run->diags,
-                               new_document(run));
+        status = change_finish(run->cli, &run->drop_in, &run->change, run->before, run->after,
+                               &run->diags, new_document(run));
     return status;
 }
 

@@ -88,9 +88,10 @@ static void put_line(struct filling *f, const char *line, size_t len)
     const struct template_wish *wish = f->wish;
     if (len > 0 && line[0] == '[')
         f->in_tenant = strncmp(line, "[tenant ", 8) == 0;
-    bool is_unkept =
-        (wish->no_memory && sets(line, len, "memory")) || (wish->no_cpu && sets(line, len, "cpu"));
-    if (is_unkept)
+    bool is_missing = (wish->no_memory && sets(line, len, "memory")) ||
+                      (wish->no_cpu && sets(line, len, "cpu")) ||
+                      (wish->no_subsystem && sets(line, len, "subsystem"));
+    if (is_missing)
         fputs("; ", f->to);
     if (wish->workspace != NULL && sets(line, len, "workspace")) {
         put_value(f, line, len, wish->workspace);
@@ -113,10 +114,9 @@ static void put_line(struct filling *f, const char *line, size_t len)
 
 static void put_all(struct filling *f, const char *text)
 {
-    fprintf(f->to,
-            "; Tenant \"%s\", made from the template \"%s\". It is yours to edit; then: postern "
-            "check\n;\n",
+    fprintf(f->to, "; Tenant \"%s\", made from the template \"%s\". It is yours to edit; then:\n",
             f->wish->tenant, f->wish->template);
+    fputs("; postern check && postern reload\n;\n", f->to);
     while (*text != '\0') {
         size_t len = strcspn(text, "\n");
         put_line(f, text, len);

@@ -23,7 +23,8 @@ struct template_wish {
     const char *network;     /* value of `network`, or NULL */
     const char *const *from; /* each a `from` of the tenant */
     size_t n_from;
-    bool no_memory, no_cpu; /* this host can't keep such limits: those lines become comments */
+    bool no_memory, no_cpu,
+        no_subsystem; /* what this host doesn't have: such lines become comments */
 };
 
 /*

@@ -169,7 +169,7 @@ class Served(TenantTest):
             self.assertEqual(self.server.ssh("guest", "true", key="bob").code, 255)
             if verb == "remove":
                 continue
-            self.assertLine(got.out, r"renamed   .*/tenant-guest\.ini -> \.disabled")
+            self.assertLine(got.out, r"renamed   .*/tenant-guest\.ini to tenant-guest\.ini\.disabled")
             self.assertLine(self.postern("tenant", "list").out,
                             r"guest +- +- +- +disabled +.*/tenant-guest\.ini\.disabled")
             self.assertRan(run([POSTERN, "check", "--strict", "-f", self.server.config], check=False),
@@ -186,6 +186,53 @@ class Served(TenantTest):
         # The same name, the same uid: its files are its own again.
         self.add("guest", "--workspace", self.server.path("home/%t"))
         self.assertRan(self.server.ssh("guest", "cat file", key="bob"), out=b"mine\n")
+
+
+class Signalled(TenantTest):
+    """A server without a control socket is told by SIGHUP, and its audit trail answers."""
+
+    def test_by_the_audit_trail(self):
+        server = self.new_server(policy=HAND_WRITTEN, server="control = none\n").start()
+        other = self.new_server(policy=HAND_WRITTEN).start()
+        key = ["--key", self.server.path("user_bob.pub"), "--template", f"{TEMPLATES}/shell.ini"]
+        got = self.postern("tenant", "add", "bob", *key, server=server)
+        self.assertLine(got.out, rf"server    has loaded it \(pid {server.process.pid}\)")
+        self.assertEqual((len(server.audit(event="reload")), len(other.audit(event="reload"))), (1, 0))
+        # A socket that is another server's is not asked.
+        with open(server.config, "a", encoding="utf-8") as f:
+            f.write("audit = stderr\n")
+        text = open(server.config, encoding="utf-8").read()
+        server.write("postern.ini", text.replace(f"audit = {server.path('audit.log')}\n", "").replace(
+            "control = none", f"control = {other.path('control')}"))
+        got = self.postern("tenant", "disable", "bob", server=server)
+        self.assertLine(got.out, rf"server    was asked to load it \(pid {server.process.pid}\); its "
+                                 r"audit trail can't be read: .*")
+        server.wait_log("reloaded: generation 3")
+        self.assertEqual(len(other.audit(event="reload")), 0)
+
+    def test_one_that_refuses(self):
+        """It doesn't see what we see: a directory that is mounted here alone."""
+        server = self.new_server(policy=HAND_WRITTEN).start()
+        os.makedirs(server.path("full/inside"))
+        os.mkdir(server.path("there"))
+        with open(f"{TEMPLATES}/shell.ini", encoding="utf-8") as f:
+            text = f.read()
+        template = server.write("seeing.ini", text.replace(
+            "network ", f"read = {server.path('there/inside')}:/seen\nnetwork ", 1))
+        script = server.write("script", f"mount --bind {server.path('full')} {server.path('there')}\n"
+                                        'exec "$@"\n')
+        add = ["unshare", "--mount", "sh", script, POSTERN, "tenant", "add", "bob", "-f",
+               server.config, "--key", self.server.path("user_bob.pub"), "--template", template]
+        got = run(add, check=False)
+        self.assertEqual(got.code, 69, got)
+        self.assertRegex(got.err.decode(), rf"the files are in place, but the server \(pid "
+                                           rf"{server.process.pid}\) has refused to load them and "
+                                           r"goes on with the policy before: .*there/inside")
+        self.assertNotIn(b"try ", got.out)
+        doc = json.loads(run(["unshare", "--mount", "sh", script, POSTERN, "tenant", "remove", "bob",
+                              "-f", server.config, "--json"]).out)
+        self.assertEqual((doc["reload"]["state"], doc["reload"]["pid"]),
+                         ("loaded", server.process.pid))
 
 
 class Changes(TenantTest):

@@ -21,6 +21,7 @@ static const char text[] = "; tiny: acme on host 2222\n"
                            "cpu     = 100%\n"
                            "[tenant \"acme\"]\n"
                            "keys = keys/acme\n"
+                           "subsystem = sftp: /x\n"
                            "; pacme acme. acme-x\n"
                            "[test \"acme\"]\n"
                            "keys = x\n"
@@ -52,6 +53,7 @@ static void test_name_takes_the_place_of_words(void **state)
                          "cpu     = 100%\n"
                          "[tenant \"bob\"]\n"
                          "keys = keys/bob\n"
+                         "subsystem = sftp: /x\n"
                          "; pacme acme. acme-x\n"
                          "[test \"bob\"]\n"
                          "keys = x\n"
@@ -71,7 +73,8 @@ static void test_settings_that_were_wished_for(void **state)
                                        .from = from,
                                        .n_from = 2,
                                        .no_memory = true,
-                                       .no_cpu = true};
+                                       .no_cpu = true,
+                                       .no_subsystem = true};
     expect_filled(&wish, "; tiny: b on host 2222\n"
                          ";   ssh -p 1 b@h\n"
                          "[sandbox \"b\"]\n"
@@ -84,6 +87,7 @@ static void test_settings_that_were_wished_for(void **state)
                          "keys = keys/b\n"
                          "from = 10.0.0.0/8\n"
                          "from = ::1\n"
+                         "; subsystem = sftp: /x\n"
                          "; pacme acme. acme-x\n"
                          "[test \"b\"]\n"
                          "keys = x\n"
