@@ -76,6 +76,10 @@ enum algorithm_kind {
     ALGORITHM_KINDS
 };
 
+/* What happens to execs while the audit trail can't be written. */
+enum audit_mode { AUDIT_REQUIRED, AUDIT_BEST_EFFORT };
+enum { AUDIT_PLACES_MAX = 4 };
+
 /* [server] */
 struct server_config {
     struct listen_addr *listen; /* default: 0.0.0.0:2222 and [::]:2222 */
@@ -91,11 +95,11 @@ struct server_config {
     struct str_list revoked_keys;      /* paths of the lists */
     struct origin *revoked_key_places; /* parallel to revoked_keys */
     size_t n_revoked_key_places;
-    char *user;         /* of sessions; default "_postern" */
-    char *session_path; /* default: compiled in */
-    char *seccomp_dir;  /* profiles and groups; default: compiled in */
-    char *audit;        /* path or "stderr"; default /var/log/postern/audit.log */
-    char *control;      /* path of the control socket; NULL: none */
+    char *user;            /* of sessions; default "_postern" */
+    char *session_path;    /* default: compiled in */
+    char *seccomp_dir;     /* profiles and groups; default: compiled in */
+    struct str_list audit; /* paths, "stderr" or "journal"; default /var/log/postern/audit.log */
+    char *control;         /* path of the control socket; NULL: none */
     /* Whose members may look through it, and do everything. */
     struct group_choice control_group, admin_group;
     char *log_level;              /* error, warning, info, debug, trace; default info */
@@ -121,6 +125,7 @@ struct server_config {
     uint64_t metrics_ms;      /* between two writings; default 15 s */
     uint32_t metrics_tenants; /* that have series of their own; default 200 */
     enum limits_mode limits;
+    enum audit_mode audit_mode; /* default best-effort */
     bool limits_unclear; /* `limits` or `cgroup` was refused: seen while a policy is judged alone */
     uid_t policy_owner;  /* who besides root may own policy and key files; default 0 */
     struct origin origin;        /* of the section, or of the configuration without one */

@@ -122,9 +122,29 @@ static int set_audit(struct loader *l, void *target, const struct origin *at, co
                      struct err *err)
 {
     (void)at;
-    if (strcmp(value, "stderr") != 0 && value_path(value, err) < 0)
-        return err_wrap(err, "'audit' is a path or 'stderr'");
-    return set_text(l, &((struct server_config *)target)->audit, value, err);
+    struct server_config *s = target;
+    if (strcmp(value, "stderr") != 0 && strcmp(value, "journal") != 0 && value_path(value, err) < 0)
+        return err_wrap(err, "'audit' is a path, 'journal' or 'stderr'");
+    for (size_t i = 0; i < s->audit.n; i++)
+        if (strcmp(s->audit.items[i], value) == 0)
+            return err_set(err, 0, "this place is listed twice");
+    if (s->audit.n == AUDIT_PLACES_MAX)
+        return err_set(err, 0, "more than %d places", AUDIT_PLACES_MAX);
+    return pool_push_str(l->pool, &s->audit, value) < 0 ? err_no_memory(err) : 0;
+}
+
+static int set_audit_mode(struct loader *l, void *target, const struct origin *at,
+                          const char *value, struct err *err)
+{
+    (void)l;
+    (void)at;
+    static const char *const modes[] = {
+        [AUDIT_REQUIRED] = "required", [AUDIT_BEST_EFFORT] = "best-effort"};
+    size_t mode = 0;
+    if (value_choice(value, modes, array_len(modes), &mode, err) < 0)
+        return -1;
+    ((struct server_config *)target)->audit_mode = (enum audit_mode)mode;
+    return 0;
 }
 
 static int set_control(struct loader *l, void *target, const struct origin *at, const char *value,
@@ -404,7 +424,8 @@ static const struct schema_key server_keys[] = {
     {KEY("policy-owner", KEY_SINGLE, "root"), .set = set_policy_owner},
     {KEY("session-path", KEY_SINGLE, POSTERN_SESSION_PATH), .set = set_session_path},
     {KEY("seccomp-dir", KEY_SINGLE, POSTERN_SECCOMP_DIR), .set = set_seccomp_dir},
-    {KEY("audit", KEY_SINGLE, "/var/log/postern/audit.log"), .set = set_audit},
+    {KEY("audit", KEY_LIST, "/var/log/postern/audit.log"), .set = set_audit},
+    {KEY("audit-mode", KEY_SINGLE, "best-effort"), .set = set_audit_mode},
     {KEY("control", KEY_SINGLE, CONTROL_PATH_DEFAULT), .set = set_control},
     {KEY("control-group", KEY_SINGLE, NULL), .set = set_control_group},
     {KEY("admin-group", KEY_SINGLE, NULL), .set = set_admin_group},
@@ -491,6 +512,8 @@ int server_build(struct loader *l)
     check_proxies(l, s);
     s->host_keys_defaulted = s->host_keys.n == 0;
     if (s->host_keys_defaulted && schema_apply_list_fallback(l, &server_schema, "host-key", s) < 0)
+        return -1;
+    if (s->audit.n == 0 && schema_apply_list_fallback(l, &server_schema, "audit", s) < 0)
         return -1;
     return s->n_listen > 0 ? 0 : schema_apply_list_fallback(l, &server_schema, "listen", s);
 }

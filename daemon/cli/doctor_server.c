@@ -144,7 +144,7 @@ static void judge_files(const struct facts *facts, struct findings *out)
     }
     if (facts->server.audit_error != 0) {
         finding_add(out, GRADE_PROBLEM, AREA, "audit", "the directory of %s: %s",
-                    text_escape_str(path, sizeof path, config->audit),
+                    text_escape_str(path, sizeof path, facts->server.audit),
                     strerror(facts->server.audit_error));
         finding_mean(out, "posternd won't start without its audit trail");
         finding_remedy(out, "mkdir -m 750 -p \"$(dirname %s)\"", path);

@@ -105,6 +105,7 @@ struct server_facts {
     bool has_user;
     uid_t user;
     int session_error, audit_error; /* errno of the program, of the audit file's directory */
+    const char *audit;              /* the file whose directory is meant */
     int record_error;               /* of the record of uids */
     size_t n_recorded, n_gone;      /* uids there; those of tenants that the policy hasn't */
     char gone[96];                  /* the name of one of them */

@@ -206,7 +206,7 @@ static int look_at_audit(const char *path)
 {
     char dir[PATH_MAX];
     const char *slash = strrchr(path, '/');
-    if (slash == NULL) /* stderr */
+    if (slash == NULL) /* journal, stderr */
         return 0;
     (void)snprintf(dir, sizeof dir, "%.*s", slash == path ? 1 : (int)(slash - path), path);
     return access(dir, F_OK) == 0 ? 0 : errno;
@@ -222,7 +222,10 @@ void facts_look_at_server(struct server_facts *facts, const struct policy *polic
     facts->has_user = user != NULL;
     facts->user = user != NULL ? user->pw_uid : 0;
     facts->session_error = access(config->session_path, X_OK) == 0 ? 0 : errno;
-    facts->audit_error = look_at_audit(config->audit);
+    for (size_t i = 0; i < config->audit.n && facts->audit_error == 0; i++) {
+        facts->audit = config->audit.items[i];
+        facts->audit_error = look_at_audit(facts->audit);
+    }
     look_at_keys(facts, config);
     look_at_ports(facts, config);
     look_at_places(facts, policy);

@@ -57,11 +57,15 @@ static bool read_lines(int fd, off_t *at, char *buf, struct reload_result *out)
 }
 
 /* The end of a trail that can be read again; -1 if there is none. */
-static int open_trail(const char *path, off_t *end)
+static int open_trail(const struct str_list *places, off_t *end)
 {
+    const char *path = NULL;
     struct stat st;
+    for (size_t i = 0; i < places->n && path == NULL; i++)
+        if (places->items[i][0] == '/')
+            path = places->items[i];
     cleanup_fd int fd =
-        path[0] != '/' ? -1 : open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        path == NULL ? -1 : open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return -1;
     *end = st.st_size;
@@ -135,7 +139,7 @@ void server_reload(const struct cli *cli, const char *config, const struct serve
         return;
     if (ask_by_socket(cli, server->control, out))
         return;
-    cleanup_fd int trail = open_trail(server->audit, &at);
+    cleanup_fd int trail = open_trail(&server->audit, &at);
     if (pidfd_send_signal(pidfd, SIGHUP, NULL, 0) < 0)
         say(out, RELOAD_FAILED, strerror(errno));
     else if (trail < 0)

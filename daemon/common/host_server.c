@@ -101,16 +101,15 @@ static void judge_host_keys(struct judging *j)
 }
 
 /* What opening it would say, without making it. */
-static void judge_audit(struct judging *j)
+static void judge_audit(struct judging *j, const char *path)
 {
-    const char *path = j->policy->server.audit;
     struct origin at = server_place(j->policy, "audit");
     char above[PATH_MAX], shown[SHOWN], text[ERR_TEXT_MAX];
     const char *slash = strrchr(path, '/');
     const char *what = NULL;
     const char *hint = NULL;
     struct stat st;
-    if (strcmp(path, "stderr") == 0 || slash == NULL)
+    if (slash == NULL) /* journal, stderr */
         return;
     (void)snprintf(above, sizeof above, "%.*s/", (int)(slash - path), path);
     if (lstat(path, &st) == 0) {
@@ -196,7 +195,8 @@ int host_server_judge(const struct host_judge *judge, const struct policy *polic
     judge_host_keys(&judging);
     judge_session_path(&judging);
     judge_user(&judging);
-    judge_audit(&judging);
+    for (size_t i = 0; i < policy->server.audit.n; i++)
+        judge_audit(&judging, policy->server.audit.items[i]);
     judge_state_dir(&judging);
     judge_metrics_file(&judging);
     judge_control(&judging);

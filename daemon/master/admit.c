@@ -1,5 +1,6 @@
 #include "admit.h"
 #include "account.h"
+#include "audit_sink.h"
 #include "broker.h"
 #include "cgroups.h"
 #include "cleanup.h"
@@ -24,6 +25,7 @@ struct refusal {
     const char *reason;
     const struct origin *rule;
     enum explain_level explain;
+    bool recorded; /* that it was decided */
 };
 
 static void fill_record(const struct connection *connection, const struct decision *decision,
@@ -111,7 +113,7 @@ static void refuse(const struct asking *asking, const struct refusal *refusal)
                               .code = refusal->verdict == VERDICT_SANDBOX ? 125 : 126};
     char line[IPC_LINE_MAX], receipt[IPC_RECEIPT_MAX + 1] = "";
     (void)snprintf(outcome.reason, sizeof outcome.reason, "%s", refusal->reason);
-    if (refusal->verdict == VERDICT_DENIED)
+    if (refusal->verdict == VERDICT_DENIED && !refusal->recorded)
         record_denial(asking, refusal);
     static const struct report nothing;
     struct audit_end end = {
@@ -172,6 +174,32 @@ static void refuse_by_rule(const struct asking *asking, const struct decision *d
     refuse(asking, &refusal);
 }
 
+static const char no_audit[] =
+    "the audit trail can't be written, and nothing runs without it; try again later";
+
+/* What has no record does not run, if the policy says so. */
+static bool is_recorded(const struct asking *asking, const struct decision *decision,
+                        const struct audit_start *record)
+{
+    struct server *server = asking->connection->server;
+    const struct tenant *tenant = decision->login.tenant;
+    if (!audit_sink_lets_start(server)) {
+        admit_refuse(asking, tenant, LIMIT_AUDIT, no_audit);
+        return false;
+    }
+    if (audit_start(server, record) || audit_sink_lets_start(server))
+        return true;
+    /* That record is still to be written, and is of the decision. */
+    const struct refusal refusal = {.verdict = VERDICT_DENIED,
+                                    .limit = LIMIT_AUDIT,
+                                    .reason = no_audit,
+                                    .rule = &tenant->origin,
+                                    .explain = tenant->explain,
+                                    .recorded = true};
+    refuse(asking, &refusal);
+    return false;
+}
+
 static void start(const struct asking *asking, const struct decision *decision,
                   struct tenant_load *load)
 {
@@ -185,7 +213,8 @@ static void start(const struct asking *asking, const struct decision *decision,
         .sandbox = server->current->policy->sandboxes[decision->sandbox].name,
         .terminal = decision->terminal,
         .queued_ms = waited_ms(asking)};
-    audit_start(server, &record);
+    if (!is_recorded(asking, decision, &record))
+        return;
     rate_take(&load->rate, tenant->rate, tenant->rate_ms, loop_now_ms());
     if (asking->queued)
         metrics_observe(&server->metrics, METRICS_QUEUE_WAIT, record.queued_ms * 1000);

@@ -1,89 +1,15 @@
 #include "audit.h"
 #include "account.h"
+#include "audit_sink.h"
 #include "blocked_text.h"
 #include "cleanup.h"
 #include "diag.h"
 #include "generation.h"
 #include "json.h"
-#include "log.h"
-#include "nowait.h"
 #include "syscall_args.h"
 #include "syscalls.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sysexits.h>
-#include <time.h>
-
-enum { AUDIT_VERSION = 1 };
-
-int audit_open(const char *where, int *out, struct err *err)
-{
-    if (strcmp(where, "stderr") == 0) {
-        *out = nowait_open(STDERR_FILENO);
-        return *out < 0 ? err_set(err, errno, "audit to stderr") : 0;
-    }
-    cleanup_fd int fd =
-        open(where, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
-             0600);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) < 0) {
-        bool no_directory = errno == ENOENT;
-        err_set(err, errno, "audit file %s", where);
-        if (no_directory)
-            err_set(err, 0, "audit file %s: its directory does not exist; make it, mode 750",
-                    where);
-        err->code = EX_CANTCREAT;
-        return -1;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        err_set(err, 0, "audit file %s is not a regular file", where);
-        err->code = EX_CANTCREAT;
-        return -1;
-    }
-    *out = steal_fd(&fd);
-    return 0;
-}
-
-static void begin(struct json *json, const char *event)
-{
-    struct timespec now;
-    struct tm tm;
-    char date[32] = "", stamp[48];
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (gmtime_r(&now.tv_sec, &tm) != NULL)
-        strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm);
-    (void)snprintf(stamp, sizeof stamp, "%s.%03ldZ", date, now.tv_nsec / 1000000);
-    json->len = 0;
-    json->full = 0;
-    json_uint(json, "v", AUDIT_VERSION);
-    json_str(json, "time", stamp);
-    json_str(json, "event", event);
-}
-
-/* Writes to the trail of the policy that is in force; a line that is cut short by a full disk is
- * ended when there is room again, so that the next one stands by itself. */
-static void finish(struct server *server, struct json *json)
-{
-    struct generation *generation = server->current;
-    size_t len = json_end(json);
-    if (generation->audit_torn && nowait_write(generation->audit_fd, "\n", 1) == 1)
-        generation->audit_torn = false;
-    ssize_t written = nowait_write(generation->audit_fd, json->buf, len);
-    bool failed = written != (ssize_t)len;
-    if (written > 0 && failed)
-        generation->audit_torn = true;
-    if (failed && !generation->audit_failing)
-        log_line(LOG_LEVEL_ERROR, "the audit trail can't be written: %s; execs go on",
-                 written < 0 ? strerror(errno) : "line cut short");
-    if (!failed && generation->audit_failing)
-        log_line(LOG_LEVEL_WARNING, "the audit trail is written again");
-    generation->audit_failing = failed;
-    server->metrics.counters.audit_lines[!failed]++;
-}
 
 static const char *or_null(const char *text)
 {
@@ -100,7 +26,7 @@ void audit_auth(const struct connection *connection, const struct msg_req_auth *
                 const struct login *login, bool accepted, const struct key_description *offered)
 {
     static struct json json;
-    begin(&json, "auth");
+    audit_sink_begin(&json, AUDIT_AUTH);
     json_str(&json, "connection", connection->id);
     json_str(&json, "client", connection->peer_host);
     json_uint(&json, "port", connection->peer_port);
@@ -121,7 +47,7 @@ void audit_auth(const struct connection *connection, const struct msg_req_auth *
         json_uint(&json, "serial", offered->serial);
         json_str(&json, "authority", or_null(offered->authority));
     }
-    finish(connection->server, &json);
+    (void)audit_sink_write(connection->server, AUDIT_AUTH, &json, false);
 }
 
 static void put_record(struct json *json, const struct exec_record *record)
@@ -136,11 +62,11 @@ static void put_record(struct json *json, const struct exec_record *record)
     json_uint(json, "port", record->peer_port);
 }
 
-void audit_start(struct server *server, const struct audit_start *start)
+bool audit_start(struct server *server, const struct audit_start *start)
 {
     static struct json json;
     const struct msg_req_exec *req = start->req;
-    begin(&json, "start");
+    audit_sink_begin(&json, AUDIT_START);
     put_record(&json, start->record);
     json_uint(&json, "generation", start->record->generation);
     json_str(&json, "kind", exec_kind_word((enum exec_kind)req->kind));
@@ -155,7 +81,7 @@ void audit_start(struct server *server, const struct audit_start *start)
     json_bool(&json, "terminal", start->terminal);
     json_str(&json, "term", req->terminal ? req->term : NULL);
     json_uint(&json, "queued_ms", start->queued_ms);
-    finish(server, &json);
+    return audit_sink_write(server, AUDIT_START, &json, start->reason == NULL);
 }
 
 static void put_forbidden(struct json *json, const struct forbidden *forbidden)
@@ -185,10 +111,10 @@ void audit_refused(struct server *server, const struct exec_record *record,
                    const struct forbidden *forbidden)
 {
     static struct json json;
-    begin(&json, "refused");
+    audit_sink_begin(&json, AUDIT_REFUSED);
     put_record(&json, record);
     put_forbidden(&json, forbidden);
-    finish(server, &json);
+    (void)audit_sink_write(server, AUDIT_REFUSED, &json, false);
 }
 
 void audit_blocked(struct server *server, const struct exec_record *record,
@@ -197,7 +123,7 @@ void audit_blocked(struct server *server, const struct exec_record *record,
     static struct json json;
     char address[INET6_ADDRSTRLEN], protocol[16], why[BLOCKED_WHY_MAX];
     bool has_address = event->kind != EGRESS_REFUSED_SOCKET;
-    begin(&json, "blocked");
+    audit_sink_begin(&json, AUDIT_BLOCKED);
     put_record(&json, record);
     json_str(&json, "what", blocked_word(event->kind));
     json_str(&json, "protocol", blocked_protocol(event->protocol, protocol));
@@ -210,7 +136,7 @@ void audit_blocked(struct server *server, const struct exec_record *record,
     json_str(&json, "why", blocked_why(spec, event, why));
     struct origin at = sandbox_place(spec, "network", 0);
     put_place(&json, &at);
-    finish(server, &json);
+    (void)audit_sink_write(server, AUDIT_BLOCKED, &json, false);
 }
 
 /* A session that has died has counted for nobody. */
@@ -226,7 +152,7 @@ void audit_end(struct server *server, const struct audit_end *end)
 {
     static struct json json;
     const struct outcome *outcome = end->outcome;
-    begin(&json, "end");
+    audit_sink_begin(&json, AUDIT_END);
     put_record(&json, end->record);
     json_str(&json, "verdict", verdict_word(outcome->verdict));
     json_str(&json, "reason", or_null(outcome->reason));
@@ -239,13 +165,13 @@ void audit_end(struct server *server, const struct audit_end *end)
     put_bytes(&json, "bytes_in", end->counted, end->bytes_in);
     put_bytes(&json, "bytes_out", end->counted, end->bytes_out);
     put_bytes(&json, "bytes_err", end->counted, end->bytes_err);
-    finish(server, &json);
+    (void)audit_sink_write(server, AUDIT_END, &json, end->spec != NULL);
 }
 
 void audit_closed(const struct connection *connection)
 {
     static struct json json;
-    begin(&json, "closed");
+    audit_sink_begin(&json, AUDIT_CLOSED);
     json_str(&json, "connection", connection->id);
     json_str(&json, "tenant", or_null(connection->tenant));
     json_str(&json, "user", connection->user);
@@ -256,13 +182,13 @@ void audit_closed(const struct connection *connection)
     json_str(&json, "limit", room_limit_word(connection->lost_limit));
     json_uint(&json, "execs", connection->n_execs_started);
     json_uint(&json, "duration_ms", loop_now_ms() - connection->started_ms);
-    finish(connection->server, &json);
+    (void)audit_sink_write(connection->server, AUDIT_CLOSED, &json, false);
 }
 
 void audit_reload(struct server *server, const struct audit_reload *reload)
 {
     static struct json json;
-    begin(&json, "reload");
+    audit_sink_begin(&json, AUDIT_RELOAD);
     json_uint(&json, "generation", reload->number);
     json_str(&json, "result", reload->loaded ? "loaded" : "refused");
     json_str(&json, "reason", reload->reason);
@@ -274,5 +200,5 @@ void audit_reload(struct server *server, const struct audit_reload *reload)
         json_str(&json, "keys", NULL);
     }
     json_uint(&json, "errors", reload->n_errors);
-    finish(server, &json);
+    (void)audit_sink_write(server, AUDIT_RELOAD, &json, false);
 }

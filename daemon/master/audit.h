@@ -1,7 +1,6 @@
 /*
- * audit.h - the audit trail: one JSON object a line, append-only, version 1 (postern(7)).
- *
- * A line that can't be written is said so in the log, once per spell; nothing stops for it.
+ * audit.h - what the audit trail says: one JSON object a line, append-only, version 1 (postern(7)).
+ * Where it goes, and what if it can't: audit_sink.h.
  */
 #ifndef POSTERN_DAEMON_MASTER_AUDIT_H
 #define POSTERN_DAEMON_MASTER_AUDIT_H
@@ -9,9 +8,6 @@
 #include "exec.h"
 #include "key_describe.h"
 #include "forbidden.h"
-
-/* Opens [server] audit = (a path, or "stderr"). Returns 0 and owns *fd, or -1 with err. */
-int audit_open(const char *where, int *fd, struct err *err);
 
 /* The result of one authentication attempt with what was offered; `login` says as whom, or why
  * not. */
@@ -29,7 +25,8 @@ struct audit_start {
     bool terminal;             /* it gets one */
     uint64_t queued_ms;        /* it has waited for its turn */
 };
-void audit_start(struct server *server, const struct audit_start *start);
+/* False if it could not be written yet. */
+bool audit_start(struct server *server, const struct audit_start *start);
 
 /* A system call was refused, and the exec goes on. */
 void audit_refused(struct server *server, const struct exec_record *record,

@@ -165,13 +165,12 @@ struct generation *generation_start(struct server *server, struct policy *policy
         /* A number that is refused is given again: what counts is what has served. */
         .number = server->generation_count + 1,
         .policy = policy,
-        .audit_fd = -1,
         .spawner = {.fd = -1},
         .source = {.fd = -1},
         .refs = 1,
     };
     if (find_session_user(generation, err) < 0 ||
-        audit_open(policy->server.audit, &generation->audit_fd, err) < 0 ||
+        audit_sink_open(&generation->audit, &policy->server, err) < 0 ||
         start_spawner(generation, err) < 0) {
         generation_unref(generation);
         return NULL;
@@ -192,7 +191,7 @@ void generation_unref(struct generation *generation)
     drop_spawner(generation);
     signer_unref(steal_ptr(generation->signer));
     loop_disarm(generation->server->loop, &generation->respawn_timer);
-    close_fd(&generation->audit_fd);
+    audit_sink_close(&generation->audit);
     log_line(LOG_LEVEL_DEBUG, "generation %" PRIu64 " is gone", generation->number);
     policy_free(generation->policy);
     free(generation);
@@ -219,26 +218,10 @@ static void record_loaded(const struct generation *generation)
     audit_reload(generation->server, &reload);
 }
 
-/* Whoever moves the file away and asks for a reload wants a new one, whatever the policy is like.
- */
-static void reopen_audit(struct generation *generation)
-{
-    struct err err = {0};
-    int fd = -1;
-    if (audit_open(generation->policy->server.audit, &fd, &err) < 0) {
-        log_line(LOG_LEVEL_ERROR, "%s; the old one is written on", err.text);
-        return;
-    }
-    close_fd(&generation->audit_fd);
-    generation->audit_fd = fd;
-    generation->audit_torn = false;
-}
-
 void generation_refused(struct server *server, size_t n_errors, const char *why)
 {
     const struct audit_reload reload = {
         .number = server->generation_count + 1, .n_errors = n_errors, .reason = why};
-    reopen_audit(server->current);
     server->metrics.counters.reloads[false]++;
     server->metrics.counters.last_reload = false;
     log_line(LOG_LEVEL_ERROR, "reload refused: %s; generation %" PRIu64 " stays", why,
@@ -263,6 +246,7 @@ static void make_current(struct generation *generation)
     generation->loaded_at = time(NULL);
     if (old != NULL) {
         old->state = GENERATION_RETIRED;
+        audit_sink_hand_on(&old->audit, &generation->audit);
         generation_unref(old);
         server_apply_settings(server);
         totals_apply(server, generation->policy);

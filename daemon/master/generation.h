@@ -4,6 +4,7 @@
 #ifndef POSTERN_DAEMON_MASTER_GENERATION_H
 #define POSTERN_DAEMON_MASTER_GENERATION_H
 
+#include "audit_sink.h"
 #include "host_judge.h"
 #include "server.h"
 
@@ -24,9 +25,7 @@ struct generation {
     time_t loaded_at;  /* when it became current */
     uid_t session_uid; /* of [server] user =, looked up when the policy was loaded */
     gid_t session_gid;
-    int audit_fd;
-    bool audit_failing; /* said so in the log */
-    bool audit_torn;    /* its last line lacks the end */
+    struct audit_sink audit;
     struct ipc spawner;
     struct loop_source source;
     struct child *child;            /* held: the spawner's process */
@@ -62,9 +61,8 @@ struct policy *generation_take_policy(struct policy *policy, const struct diags 
  */
 struct generation *generation_start(struct server *server, struct policy *policy, struct err *err);
 
-/* Says in log and audit, whose file is opened anew, that the next generation did not come about, so
- * that the current one stays: because of that many errors of the policy, or for another reason
- * (0). */
+/* Says in log and audit that the next generation did not come about, so that the current one stays:
+ * because of that many errors of the policy, or for another reason (0). */
 void generation_refused(struct server *server, size_t n_errors, const char *why);
 
 /* The spawner has got a job: it is given up if it does not answer. */

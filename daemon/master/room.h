@@ -15,6 +15,7 @@
     X(LIMIT_QUEUE, "queue")                                                                        \
     X(LIMIT_MAX_CONNECTIONS, "max-connections")                                                    \
     X(LIMIT_SERVER, "server")                                                                      \
+    X(LIMIT_AUDIT, "audit")                                                                        \
     X(LIMIT_STOPPING, "stopping")
 
 enum limit {

@@ -89,6 +89,8 @@ static int watch_signals(struct server *server, struct err *err)
     for (size_t i = 0; i < array_len(watched); i++)
         sigaddset(&mask, watched[i]);
     signal(SIGPIPE, SIG_IGN);
+    /* An audit trail that may not grow any more is one that can't be written. */
+    signal(SIGXFSZ, SIG_IGN);
     if (sigprocmask(SIG_SETMASK, &mask, NULL) < 0)
         return err_set(err, errno, "sigprocmask");
     int fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -323,6 +325,7 @@ void server_free(struct server *server)
     generation_unref(server->current);
     server->next = server->current = NULL;
     loop_disarm(server->loop, &server->stop_timer);
+    loop_disarm(server->loop, &server->audit_timer);
     loop_disarm(server->loop, &server->farewell_timer);
     loop_disarm(server->loop, &server->zygote_retry);
     notify_close(server);

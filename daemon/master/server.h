@@ -85,6 +85,7 @@ struct server {
     uint64_t refusal_second; /* refused connections are logged once a second */
     unsigned n_refusals;
     struct penalties penalties;
+    struct loop_timer audit_timer; /* until what the audit trail did not take is tried again */
     struct metrics metrics;
     struct metrics_file *metrics_file; /* NULL: none is written */
     char run_id[16];                   /* tells this run's ids from those of other runs */

@@ -441,7 +441,7 @@ class Audit(ReloadTest):
         os.replace(trail, trail + ".1")
         os.mkdir(trail)
         self.assertRegex(self.server.reload(), r"; generation 2 stays\Z")
-        self.assertRegex(self.server.log(), r"audit file \S+audit.log: .*; the old one is written on")
+        self.server.wait_log(r"audit file \S+audit.log: Is a directory; the old one is written on")
         os.rmdir(trail)
         os.replace(trail + ".1", trail)
         self.assertEqual(self.reloads()[-1]["result"], "refused")

@@ -23,7 +23,7 @@ static struct policy policy;
 static struct facts healthy(void)
 {
     static char user[] = "_postern", session[] = "/usr/libexec/postern/postern-session",
-                audit[] = "/var/log/postern/audit.log", state[] = "/var/lib/postern", box[] = "box";
+                state[] = "/var/lib/postern", box[] = "box";
     struct facts facts = {
         .is_root = true,
         .kernel = {.release = "6.1.0-18-amd64",
@@ -65,7 +65,6 @@ static struct facts healthy(void)
     policy = (struct policy){
         .server = {.user = user,
                    .session_path = session,
-                   .audit = audit,
                    .state_dir = state,
                    .max_connections = 1000},
         .tenants = tenants,
@@ -379,6 +378,7 @@ static void test_files(void **state)
     expect(&f, GRADE_PROBLEM, "session-path", "postern-session: No such file", "session-path =");
     f = healthy();
     f.server.audit_error = ENOENT;
+    f.server.audit = "/var/log/postern/audit.log";
     expect(&f, GRADE_PROBLEM, "audit", "audit.log", "mkdir");
     f = healthy();
     f.server.record_error = EINVAL;

@@ -183,7 +183,10 @@ static void test_fallbacks_are_the_defaults(void **state)
     assert_true(s->host_keys_defaulted && !r->host_keys_defaulted);
     assert_string_equal(s->user, r->user);
     assert_string_equal(s->session_path, r->session_path);
-    assert_string_equal(s->audit, r->audit);
+    assert_int_equal(s->audit.n, r->audit.n);
+    for (size_t i = 0; i < s->audit.n; i++)
+        assert_string_equal(s->audit.items[i], r->audit.items[i]);
+    assert_int_equal(s->audit_mode, r->audit_mode);
     assert_string_equal(s->log_level, r->log_level);
     assert_int_equal(s->login_grace_ms, r->login_grace_ms);
     assert_int_equal(s->max_auth_tries, r->max_auth_tries);

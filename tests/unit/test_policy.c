@@ -24,7 +24,9 @@ static void test_defaults(void **state)
     assert_int_equal(s->host_keys.n, 3);
     assert_string_equal(s->host_keys.items[0], "/etc/postern/host_ed25519_key");
     assert_string_equal(s->user, "_postern");
-    assert_string_equal(s->audit, "/var/log/postern/audit.log");
+    assert_int_equal(s->audit.n, 1);
+    assert_string_equal(s->audit.items[0], "/var/log/postern/audit.log");
+    assert_int_equal(s->audit_mode, AUDIT_BEST_EFFORT);
     assert_string_equal(s->log_level, "info");
     assert_int_equal(s->login_grace_ms, 30000);
     assert_int_equal(s->max_auth_tries, 6);
@@ -89,7 +91,8 @@ static void test_server(void **state)
     fixture_add_text("/p/postern.ini",
                      "[server]\nlisten = 127.0.0.1:1\nlisten = [::1]:2\nhost-key = /k/a\n"
                      "host-key = /k/b\nuser = nobody\nsession-path = /x/s\nseccomp-dir = /s\n"
-                     "audit = stderr\nlog-level = trace\nlogin-grace = 1m\nmax-auth-tries = 2\n"
+                     "audit = stderr\naudit = journal\naudit-mode = required\nlog-level = "
+                     "trace\nlogin-grace = 1m\nmax-auth-tries = 2\n"
                      "max-connections = 3\nmax-startups = 4\nmax-channels = 5\n"
                      "uid-range = 100-200\npolicy-owner = deploy\n");
     fixture_add_text("/p/policy.d/t.ini", "[tenant \"a\"]\nkeys = a\n");
@@ -104,7 +107,10 @@ static void test_server(void **state)
     assert_int_equal(s->host_keys.n, 2);
     assert_string_equal(s->user, "nobody");
     assert_string_equal(s->session_path, "/x/s");
-    assert_string_equal(s->audit, "stderr");
+    assert_int_equal(s->audit.n, 2);
+    assert_string_equal(s->audit.items[0], "stderr");
+    assert_string_equal(s->audit.items[1], "journal");
+    assert_int_equal(s->audit_mode, AUDIT_REQUIRED);
     assert_string_equal(s->log_level, "trace");
     assert_int_equal(s->login_grace_ms, 60000);
     assert_int_equal(s->max_auth_tries, 2);

@@ -354,7 +354,10 @@ static void test_server_errors(void **state)
          "postern.ini:10: error: more than 8 host keys"},
         {"[server]\nuser = a/b\n", "'a/b' is not a name: 1 to 32 letters, digits, '.', '_' or '-', "
                                    "beginning with a letter or digit"},
-        {"[server]\naudit = log\n", "'audit' is a path or 'stderr': 'log' is not an absolute path"},
+        {"[server]\naudit = log\n",
+         "'audit' is a path, 'journal' or 'stderr': 'log' is not an absolute path"},
+        {"[server]\naudit = journal\naudit = journal\n", "this place is listed twice"},
+        {"[server]\naudit-mode = perhaps\n", "'perhaps' is not one of: required, best-effort"},
         {"[server]\nlog-level = loud\n",
          "'loud' is not one of: error, warning, info, debug, trace"},
         {"[server]\nlogin-grace = infinity\n", "this can't be 'infinity'"},
