@@ -39,6 +39,8 @@ DIED = re.compile(r"(session|spawner|zygote)\b.*\b(signal|died)", re.I)
 WATCHED_DIRS = ("/tmp", "/run", "/var/tmp", "/dev/shm")
 FIRST_UID = 1879048192  # of tenants, by default
 PREFIX = "postern-e2e-"
+# What these tests and other programs of this tree, which may run meanwhile, name their directories.
+NOT_OF_A_SERVER = (PREFIX, "postern-bench-", "postern-deb.", "postern-vm.")
 LIVE = set()  # pids of the posternds of this process that are running on purpose
 
 DEMO_POLICY = """
@@ -119,7 +121,7 @@ def watched_entries():
     for top in WATCHED_DIRS:
         try:
             found |= {os.path.join(top, name) for name in os.listdir(top)
-                      if "postern" in name and not name.startswith(PREFIX)}
+                      if "postern" in name and not name.startswith(NOT_OF_A_SERVER)}
         except OSError:
             pass
     return found
