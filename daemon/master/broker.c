@@ -51,12 +51,27 @@ static const char *sign_problem(struct connection *connection, const struct msg_
     return NULL;
 }
 
+/* One that was lost is stood in for by its successor, if that has the keys that this connection's
+ * client knows the host by. */
+static void replace_lost_signer(struct connection *connection)
+{
+    struct signer *next = connection->server->current->signer;
+    if (signer_is_ready(connection->signer) || next == NULL || !signer_is_ready(next))
+        return;
+    struct wire_bytes had = signer_host_keys(connection->signer), has = signer_host_keys(next);
+    if (had.len == 0 || had.len != has.len || memcmp(had.data, has.data, has.len) != 0)
+        return;
+    signer_unref(connection->signer);
+    connection->signer = signer_ref(next);
+}
+
 /* What is never signed costs no hashing either, so the limits come first. */
 void broker_on_req_sign(struct connection *connection, const struct msg_req_sign *req)
 {
     struct err err = {0};
     unsigned char hash[IPC_HASH_MAX];
     size_t len = 0;
+    replace_lost_signer(connection);
     const struct exchange exchange = {.input = req->exchange,
                                       .digest_len = req->digest_len,
                                       .version = connection->version,

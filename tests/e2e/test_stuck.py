@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 
-from harness import EXEC_ID, PATIENCE, PosternTest, main, processes, wait_until
+from harness import EXEC_ID, PATIENCE, PosternTest, main, processes, run, wait_until
 
 POLICY = """
 [sandbox "plain"]
@@ -101,9 +101,66 @@ class Stuck(PosternTest):
         self.assertEqual((running.returncode, out), (5, b"still"))
         self.server.stop()
 
+    def rekeying(self):
+        """A client that exchanges keys anew every few kilobytes, and has done so."""
+        client = self.server.popen_ssh("acme", "cat", flags=["-o", "RekeyLimit=16K"])
+        self.assert_echoes(client)
+        return client
+
+    def assert_echoes(self, client, size=200000):
+        client.stdin.write(b"x" * size + b"\n")
+        client.stdin.flush()
+        self.assertEqual(client.stdout.readline(), b"x" * size + b"\n")
+
+    def wait_new_signer(self, old):
+        wait_until(lambda: old not in self.server.signer_pids() and self.server.signer_pids(), 30,
+                   "another signer")
+        wait_until(lambda: self.server.ssh("acme", "echo on").out == b"on\n", 20, "a login")
+
+    def test_signer(self):
+        """Who waits for it is sent away; who doesn't isn't, and finds another one later."""
+        client, running = self.rekeying(), self.running()
+        old, = self.server.signer_pids()
+        self.stop_process(old)
+        self.assertEqual(self.server.ssh("acme", "true", timeout=60 * PATIENCE).code, 255)
+        self.server.wait_log(r"info +connection \S+ from 127\.0\.0\.1 port \d+ ended: the signer is gone")
+        self.server.wait_log("no new zygote: postern-signer: it does not answer; trying again")
+        self.wait_new_signer(old)
+        self.assert_echoes(client)
+        out, _ = running.communicate(b"still", timeout=30 * PATIENCE)
+        self.assertEqual((running.returncode, out), (5, b"still"))
+        self.server.stop()
+
+    def test_signer_that_dies(self):
+        client = self.rekeying()
+        old, = self.server.signer_pids()
+        os.kill(old, signal.SIGKILL)
+        self.wait_new_signer(old)
+        self.assert_echoes(client)
+        self.server.stop()
+
+    def test_signer_with_other_keys(self):
+        """It can't stand in for one that had those that the client knows."""
+        client = self.rekeying()
+        old, = self.server.signer_pids()
+        path = self.server.host_keys[0]
+        for name in (path, path + ".pub"):
+            os.unlink(name)
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path])
+        self.server.write_ssh_config()
+        os.kill(old, signal.SIGKILL)
+        self.wait_new_signer(old)
+        try:
+            client.communicate(b"x" * 200000, timeout=30 * PATIENCE)
+        except BrokenPipeError:
+            pass  # it was over before all of it was written
+        self.assertEqual(client.wait(30 * PATIENCE), 255)
+        self.server.wait_log("ended: the signer is gone")
+        self.server.stop()
+
     def test_stopping_does_not_wait_for_them(self):
         """No connection and no command has noticed yet."""
-        for pid in self.spawners() + [self.server.zygote_pid()]:
+        for pid in self.spawners() + self.server.signer_pids() + [self.server.zygote_pid()]:
             self.stop_process(pid)
         self.server.stop()
 
