@@ -41,6 +41,7 @@ static const struct cli_command *const commands[] = {
     &status_command,
     &ps_command,
     &reload_command,
+    &metrics_command,
     &version_command,
     &help_command,
 };

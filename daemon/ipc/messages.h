@@ -302,6 +302,8 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     F(str, key, IPC_ID_MAX)
 /* Answered when it is known what became of it. */
 #define FIELDS_REQ_CTL_RELOAD(F) F(u8, unused, 0)
+/* Each item has a part of the text, whole lines. */
+#define FIELDS_REQ_CTL_METRICS(F) F(u8, unused, 0)
 /* One JSON object. */
 #define FIELDS_CTL_ITEM(F) F(bytes, text, IPC_ITEM_MAX)
 /* code is an exit status; `text` says why it is not 0, for people. */
@@ -350,6 +352,7 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     X(REQ_CTL_STATUS, req_ctl_status, LINK_CONTROL, FROM_PEER, STATE_READY, 0, 0)                  \
     X(REQ_CTL_PS, req_ctl_ps, LINK_CONTROL, FROM_PEER, STATE_READY, 0, 0)                          \
     X(REQ_CTL_RELOAD, req_ctl_reload, LINK_CONTROL, FROM_PEER, STATE_READY, 0, 0)                  \
+    X(REQ_CTL_METRICS, req_ctl_metrics, LINK_CONTROL, FROM_PEER, STATE_READY, 0, 0)                \
     X(CTL_ITEM, ctl_item, LINK_CONTROL, FROM_MASTER, STATE_READY, 0, 0)                            \
     X(CTL_END, ctl_end, LINK_CONTROL, FROM_MASTER, STATE_READY, 0, 0)
 

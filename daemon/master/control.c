@@ -30,6 +30,7 @@ static const struct verb {
     {MSG_REQ_CTL_STATUS, CONTROL_READ, control_on_status},
     {MSG_REQ_CTL_PS, CONTROL_READ, control_on_ps},
     {MSG_REQ_CTL_RELOAD, CONTROL_ADMIN, control_on_reload},
+    {MSG_REQ_CTL_METRICS, CONTROL_READ, control_on_metrics},
 };
 
 static const struct server_config *config_of(const struct server *server)
@@ -73,6 +74,7 @@ static void client_free(struct control_client *client)
     control->n_clients--;
     free(client->items);
     free(client->cursor.penalties);
+    free(client->cursor.text);
     free(client);
 }
 
@@ -276,6 +278,7 @@ static void forget_answer(struct control_client *client)
 {
     free(steal_ptr(client->items));
     free(steal_ptr(client->cursor.penalties));
+    free(steal_ptr(client->cursor.text));
     client->items_len = client->items_at = 0;
     client->cursor = (struct control_cursor){0};
     client->next_item = NULL;

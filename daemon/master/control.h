@@ -37,6 +37,7 @@ struct control_cursor {
     const void *hint; /* where that is, within one turn of the loop */
     size_t at, n;
     struct control_penalty *penalties; /* owned */
+    char *text;                        /* owned */
 };
 
 struct control_client {
@@ -98,6 +99,7 @@ void control_end(struct control_client *client, int code, const char *fmt, ...)
 void control_on_status(struct control_client *client, const struct ipc_msg *msg);
 void control_on_ps(struct control_client *client, const struct ipc_msg *msg);
 void control_on_reload(struct control_client *client, const struct ipc_msg *msg);
+void control_on_metrics(struct control_client *client, const struct ipc_msg *msg);
 
 /* Whether an exec is the tenant's and of the key whose fingerprint begins so; "": any. */
 struct exec_record;

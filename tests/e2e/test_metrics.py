@@ -7,9 +7,13 @@ import re
 import shutil
 import stat
 import subprocess
+import warnings
 
-from harness import PATIENCE, POSTERN, SOURCE, PosternTest, main, run, wait_until
-from prometheus_text import Values
+warnings.filterwarnings("ignore")
+import paramiko  # noqa: E402
+
+from harness import PATIENCE, POSTERN, SOURCE, PosternTest, main, run, wait_until  # noqa: E402
+from prometheus_text import Values  # noqa: E402
 
 POLICY = """
 [sandbox "plain"]
@@ -140,6 +144,14 @@ class MetricsTest(PosternTest):
         with open(self.file, encoding="ascii") as f:
             return f.read()
 
+    def postern(self, *words):
+        return run([POSTERN, "metrics", "-f", self.server.config, *words], check=False)
+
+    def now(self):
+        got = self.postern()
+        self.assertEqual((got.code, got.err), (0, b""), got)
+        return Values(got.out.decode("ascii"))
+
     def written(self):
         """Which writing of the file this is, or None."""
         try:
@@ -148,8 +160,8 @@ class MetricsTest(PosternTest):
             return None
         return found.st_ino, found.st_mtime_ns
 
-    def now(self):
-        """A reading that was begun after this call: the second one that is new."""
+    def next_file(self):
+        """What was written after this call: the second writing that is new."""
         for _ in range(2):
             last = self.written()
             wait_until(lambda seen=last: self.written() not in (seen, None), 20, "a writing")
@@ -346,6 +358,59 @@ for i in range(2):
         self.assertGreater(now("postern_audit_lines_total", result="lost"), 0)
 
 
+class Tool(MetricsTest):
+    def test_prints_what_the_file_has(self):
+        self.start()
+        self.assertRan(self.server.ssh("acme", "true"))
+        self.ended(1)
+        written, printed = self.next_file(), self.now()
+        self.assertEqual(written.families.keys(), printed.families.keys())
+        moving = {"postern_cpu_seconds_total", "postern_resident_memory_bytes"}
+        self.assertEqual({k: v for k, v in written.samples.items() if k[0] not in moving},
+                         {k: v for k, v in printed.samples.items() if k[0] not in moving})
+
+    def test_json(self):
+        self.start()
+        self.assertRan(self.server.ssh("acme", "echo x"), out=b"x\n")
+        self.ended(1)
+        plain = self.now()
+        got = self.postern("--json")
+        self.assertEqual((got.code, got.err), (0, b""), got)
+        document = json.loads(got.out)
+        self.assertEqual((document["v"], document["kind"]), (1, "metrics"))
+        self.assertEqual([(m["name"], m["type"], m["help"]) for m in document["metrics"]],
+                         [(f.name, f.type, f.help) for f in plain.families.values()])
+        moving = {"postern_cpu_seconds_total", "postern_resident_memory_bytes"}
+        self.assertEqual({key(s["name"], **s["labels"]): s["value"] for m in document["metrics"]
+                          for s in m["samples"] if s["name"] not in moving},
+                         {k: v for k, v in plain.samples.items() if k[0] not in moving})
+
+    def test_many_tenants_come_in_many_parts(self):
+        """A connection of each of more tenants than may have series: the answer has no holes."""
+        tenants = [f"tenant-{i:04}-{'x' * 20}" for i in range(300)]
+        self.server.write_policy(POLICY + "".join(
+            f'[tenant "{name}"]\nauth = none\nfrom = 127.0.0.1\nsandbox = plain\ncommand = true\n'
+            for name in tenants))
+        self.configure("metrics-tenants = 280\n")
+        self.start()
+        for name in tenants:
+            transport = paramiko.Transport(("127.0.0.1", self.server.port))
+            transport.start_client(timeout=20 * PATIENCE)
+            transport.auth_none(name)
+            transport.open_session(timeout=20 * PATIENCE).exec_command("nothing")
+            self.server.wait_audit(event="end", tenant=name)
+            transport.close()
+        now = self.now()
+        self.assertGreater(len(now.text), 100000)
+        self.assertEqual(sum(now("postern_execs_total", tenant=name, verdict="denied")
+                             for name in tenants), 280)
+        self.assertEqual(now("postern_execs_total", tenant="(others)", verdict="denied"), 20)
+
+    def test_without_a_server(self):
+        got = self.postern()
+        self.assertEqual((got.code, got.out), (69, b""), got)
+
+
 class File(MetricsTest):
     def test_is_written_as_a_whole_and_readable_for_all(self):
         self.start()
@@ -362,28 +427,28 @@ class File(MetricsTest):
 
     def test_is_gone_after_the_stop(self):
         self.start()
-        self.now()
+        self.next_file()
         self.server.stop()
         self.assertEqual(os.listdir(self.dir), [])
 
     def test_follows_the_policy(self):
         self.start()
-        self.now()
+        self.next_file()
         old, self.file = self.file, os.path.join(self.dir, "other.prom")
         self.configure()
         self.server.reload()
-        self.now()
+        self.next_file()
         self.assertFalse(os.path.exists(old))
         self.configure(file=False)
         self.server.reload()
         wait_until(lambda: os.listdir(self.dir) == [], 5, "no file")
         self.configure()
         self.server.reload()
-        self.now()
+        self.next_file()
 
     def test_failure_is_told_once_and_recovered_from(self):
         self.start()
-        self.now()
+        self.next_file()
         start = len(self.server.log())
         shutil.rmtree(self.dir)
         self.server.wait_log(r"metrics-file = \S+ can't be written: No such file", start=start)
@@ -393,13 +458,13 @@ class File(MetricsTest):
         self.assertEqual(self.server.log()[start:].count("can't be written"), 1)
         os.mkdir(self.dir, 0o755)
         self.server.wait_log("metrics-file = .* is written again", start=start)
-        self.now()
+        self.next_file()
 
     def test_full_disk_leaves_the_last_whole_file(self):
         run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "tmpfs", self.dir])
         self.addCleanup(lambda: run(["umount", self.dir]))
         self.start()
-        self.now()
+        self.next_file()
         start = len(self.server.log())
         ballast = os.path.join(self.dir, "ballast")
         run(["sh", "-c", f"cat /dev/zero >{ballast}"], check=False)
@@ -407,7 +472,7 @@ class File(MetricsTest):
         Values(self.read())
         os.unlink(ballast)
         self.server.wait_log("is written again", start=start)
-        self.now()
+        self.next_file()
         wait_until(lambda: os.listdir(self.dir) == ["postern.prom"], 5, "nothing but it")
 
     def test_a_disk_that_hangs_holds_up_nobody(self):
@@ -419,7 +484,7 @@ class File(MetricsTest):
             self.skipTest(f"no loop devices: {got.err.decode()}")
         self.addCleanup(lambda: run(["umount", self.dir]))
         self.start()
-        self.now()
+        self.next_file()
         start = len(self.server.log())
         run(["fsfreeze", "-f", self.dir])
         try:
@@ -429,7 +494,7 @@ class File(MetricsTest):
         finally:
             run(["fsfreeze", "-u", self.dir])
         self.server.wait_log("is written again", start=start)
-        self.now()
+        self.next_file()
 
     def check(self, directory, name="postern.prom"):
         self.file = os.path.join(directory, name)
@@ -469,7 +534,7 @@ class File(MetricsTest):
         os.symlink(target, os.path.join(self.dir, ".postern.prom.new"))
         self.start()
         wait_until(lambda: os.path.exists(self.file) and not os.path.islink(self.file), 10, "a file")
-        self.now()
+        self.next_file()
         with open(target, encoding="utf-8") as f:
             self.assertEqual(f.read(), "mine")
 
