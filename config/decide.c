@@ -57,7 +57,7 @@ static void free_vector(char **vector)
 static void allow(const struct decide_request *r, const struct asked *asked,
                   const struct origin *rule, struct str_list *argv, struct decision *out)
 {
-    char **envp = decide_env_make(r, &out->login, asked->original, out->terminal);
+    char **envp = decide_env_make(r, out, asked->original);
     if (envp == NULL) {
         deny(out, "out of memory");
     } else if (vector_bytes(argv->items) > VECTOR_MAX || vector_bytes(envp) > VECTOR_MAX) {
@@ -321,6 +321,7 @@ void decide(const struct decide_request *request, struct decision *out)
         return;
     }
     out->terminal = gets_terminal(request, out);
+    out->recorded = t->record == RECORD_OUTPUT || (t->record == RECORD_TERMINAL && out->terminal);
     struct asked asked = {.line = request->kind == EXEC_COMMAND ? command : NULL,
                           .subsystem = request->kind == EXEC_SUBSYSTEM ? command : NULL};
     if (forced != NULL) {

@@ -60,6 +60,7 @@ struct decision {
     size_t n_tried;
     struct exec_limits limits; /* if allowed */
     enum receipt_wish receipt; /* of a denial, too */
+    bool recorded;             /* what it prints is kept, if it is allowed */
 };
 
 /*

@@ -69,9 +69,10 @@ static void set_base(struct env *env, const struct decide_request *r, const stru
         set_format(env, "TERM=%s", terminal_rule_name(r->term));
 }
 
-static void set_own(struct env *env, const struct decide_request *r, const struct login *login,
-                    const char *original, bool terminal)
+static void set_own(struct env *env, const struct decide_request *r, const struct decision *d,
+                    const char *original)
 {
+    const struct login *login = &d->login;
     set_format(env, "POSTERN_TENANT=%s", login->tenant->name);
     struct wire_bytes key = login_key_name(login);
     set_format(env, "POSTERN_KEY=%.*s", (int)key.len, key.len == 0 ? "" : (const char *)key.data);
@@ -80,8 +81,11 @@ static void set_own(struct env *env, const struct decide_request *r, const struc
     set_format(env, "SSH_CONNECTION=%s %u %s %u", r->who.peer_host, r->peer_port, r->local_host,
                r->local_port);
     /* The first of its own devpts. */
-    if (terminal)
+    if (d->terminal)
         set_format(env, "SSH_TTY=/dev/pts/0");
+    if (d->recorded)
+        set_format(env, "POSTERN_RECORD=%s",
+                   login->tenant->record == RECORD_OUTPUT ? "output" : "terminal");
     if (original != NULL)
         set_format(env, "SSH_ORIGINAL_COMMAND=%s", original);
 }
@@ -100,9 +104,10 @@ static void set_client(struct env *env, const struct decide_request *r, const st
     }
 }
 
-char **decide_env_make(const struct decide_request *request, const struct login *login,
-                       const char *original, bool terminal)
+char **decide_env_make(const struct decide_request *request, const struct decision *decision,
+                       const char *original)
 {
+    const struct login *login = &decision->login;
     static const struct str_list nothing;
     const struct tenant *t = login->tenant;
     const struct str_list *own = login->key != NULL ? &login->key->environment : &nothing;
@@ -110,10 +115,10 @@ char **decide_env_make(const struct decide_request *request, const struct login 
     env.items = calloc(env.cap, sizeof *env.items);
     if (env.items == NULL)
         return NULL;
-    set_base(&env, request, t, terminal);
+    set_base(&env, request, t, decision->terminal);
     for (size_t i = 0; i < t->env.n; i++)
         set(&env, strdup(t->env.items[i]), true);
-    set_own(&env, request, login, original, terminal);
+    set_own(&env, request, decision, original);
     for (size_t i = 0; i < own->n; i++)
         if (!client_wish_is_name(own->items[i], strcspn(own->items[i], "=")))
             set(&env, strdup(own->items[i]), false);

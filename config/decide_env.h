@@ -9,10 +9,10 @@
 /*
  * A NULL-terminated environment: ours, then the policy's, the key's and the client's, of which the
  * earlier win but that the policy may replace PATH, HOME and the like. `original` is
- * SSH_ORIGINAL_COMMAND, or NULL; with `terminal` come TERM and SSH_TTY. The caller frees each
- * string and the array; NULL if memory ran out.
+ * SSH_ORIGINAL_COMMAND, or NULL; with a terminal come TERM and SSH_TTY, and where it is recorded
+ * POSTERN_RECORD. The caller frees each string and the array; NULL if memory ran out.
  */
-char **decide_env_make(const struct decide_request *request, const struct login *login,
-                       const char *original, bool terminal);
+char **decide_env_make(const struct decide_request *request, const struct decision *decision,
+                       const char *original);
 
 #endif

@@ -102,6 +102,10 @@ struct server_config {
     char *control;         /* path of the control socket; NULL: none */
     /* Whose members may look through it, and do everything. */
     struct group_choice control_group, admin_group;
+    char *recordings;             /* directory; default /var/log/postern/recordings */
+    uint64_t record_max;          /* bytes of one recording; default 64 MiB */
+    uint64_t recordings_max;      /* of all together, or SPEC_INFINITY; default 10 GiB */
+    uint64_t recordings_keep_ms;  /* how long they are kept, or SPEC_INFINITY, the default */
     char *log_level;              /* error, warning, info, debug, trace; default info */
     uint64_t login_grace_ms;      /* default 30 s */
     uint32_t max_auth_tries;      /* default 6 */
@@ -133,6 +137,17 @@ struct server_config {
 };
 
 enum explain_level { EXPLAIN_NONE, EXPLAIN_REASON, EXPLAIN_RULE };
+
+/* Of which commands it is kept what they print. */
+enum record_mode {
+    RECORD_NONE,
+    RECORD_OUTPUT /* all */,
+    RECORD_TERMINAL /* those that have one */
+};
+
+/* What `record-max` may be, in bytes. */
+#define RECORD_BYTES_MIN (2ULL << 20)
+#define RECORD_BYTES_MAX (1ULL << 30)
 
 /* One word of a command template. */
 enum template_word_type {
@@ -234,6 +249,8 @@ struct tenant {
     struct str_list env;        /* NAME=VALUE; always wins over what a client or key sets */
     enum explain_level explain; /* default EXPLAIN_REASON */
     bool receipt;               /* an account of each exec for its client; default no */
+    enum record_mode record;    /* default RECORD_NONE */
+    bool record_notice;         /* whoever has a terminal that is recorded is told; default yes */
 };
 
 enum exec_kind { EXEC_COMMAND, EXEC_SHELL, EXEC_SUBSYSTEM };

@@ -185,6 +185,15 @@ static int set_admin_group(struct loader *l, void *target, const struct origin *
     return set_group(l, &((struct server_config *)target)->admin_group, value, err);
 }
 
+static int set_recordings(struct loader *l, void *target, const struct origin *at,
+                          const char *value, struct err *err)
+{
+    (void)at;
+    if (value_path(value, err) < 0)
+        return -1;
+    return set_text(l, &((struct server_config *)target)->recordings, value, err);
+}
+
 static int set_log_level(struct loader *l, void *target, const struct origin *at, const char *value,
                          struct err *err)
 {
@@ -429,6 +438,13 @@ static const struct schema_key server_keys[] = {
     {KEY("control", KEY_SINGLE, CONTROL_PATH_DEFAULT), .set = set_control},
     {KEY("control-group", KEY_SINGLE, NULL), .set = set_control_group},
     {KEY("admin-group", KEY_SINGLE, NULL), .set = set_admin_group},
+    {KEY("recordings", KEY_SINGLE, "/var/log/postern/recordings"), .set = set_recordings},
+    {KEY("record-max", KEY_SINGLE, "64M"), .parse = schema_size, AT(record_max),
+     .min = RECORD_BYTES_MIN, .max = RECORD_BYTES_MAX},
+    {KEY("recordings-max", KEY_SINGLE, "10G"), .parse = schema_size, AT(recordings_max),
+     .min = RECORD_BYTES_MIN, .max = 1ULL << 50, .infinite = true},
+    {KEY("recordings-keep", KEY_SINGLE, "infinity"), .parse = schema_time, AT(recordings_keep_ms),
+     .infinite = true},
     {KEY("log-level", KEY_SINGLE, "info"), .set = set_log_level},
     {KEY("login-grace", KEY_SINGLE, "30s"), .parse = schema_time, AT(login_grace_ms),
      .max = 3600000},
@@ -497,6 +513,19 @@ static void check_proxies(struct loader *l, const struct server_config *s)
     }
 }
 
+/* One that fills up may be all that there is room for, but not more. */
+static void check_recordings(struct loader *l, const struct server_config *s)
+{
+    struct err err = {0};
+    if (s->record_max <= s->recordings_max)
+        return;
+    err_set(&err, 0, "'record-max', of one recording, is more than 'recordings-max', of all");
+    struct origin at = server_place(l->policy, "recordings-max");
+    if (at.line == s->origin.line)
+        at = server_place(l->policy, "record-max");
+    loader_complain(l, &at, NULL, &err);
+}
+
 int server_build(struct loader *l)
 {
     struct server_config *s = &l->policy->server;
@@ -510,6 +539,7 @@ int server_build(struct loader *l)
     if (section != NULL)
         schema_apply(l, &server_schema, section, s, places);
     check_proxies(l, s);
+    check_recordings(l, s);
     s->host_keys_defaulted = s->host_keys.n == 0;
     if (s->host_keys_defaulted && schema_apply_list_fallback(l, &server_schema, "host-key", s) < 0)
         return -1;

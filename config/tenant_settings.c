@@ -153,6 +153,9 @@ static int set_rate(struct loader *l, void *target, const struct origin *at, con
 static const char *const explain_levels[] = {
     [EXPLAIN_NONE] = "none", [EXPLAIN_REASON] = "reason", [EXPLAIN_RULE] = "rule", NULL};
 
+static const char *const record_modes[] = {
+    [RECORD_NONE] = "none", [RECORD_OUTPUT] = "output", [RECORD_TERMINAL] = "terminal", NULL};
+
 #define IN_TENANT(member) .offset = offsetof(struct tenant_build, t.member)
 #define DAY_MS            86400000
 #define MIB               (1ULL << 20)
@@ -191,6 +194,9 @@ static const struct schema_key tenant_keys[] = {
     {KEY("explain", KEY_SINGLE, "reason"), .parse = schema_choice, IN_TENANT(explain),
      .choices = explain_levels},
     {KEY("receipt", KEY_SINGLE, "no"), .parse = schema_bool, IN_TENANT(receipt)},
+    {KEY("record", KEY_SINGLE, "none"), .parse = schema_choice, IN_TENANT(record),
+     .choices = record_modes},
+    {KEY("record-notice", KEY_SINGLE, "yes"), .parse = schema_bool, IN_TENANT(record_notice)},
 };
 _Static_assert(array_len(tenant_keys) <= SCHEMA_KEYS_MAX, "schema_apply() counts on it");
 

@@ -147,6 +147,9 @@ static void print_wishes(const struct decision *d)
     if (d->receipt != RECEIPT_NONE)
         printf("receipt   yes, by the %s\n",
                d->receipt == RECEIPT_BY_CLIENT ? "client's " WISH_RECEIPT : "policy");
+    if (d->recorded)
+        printf("recorded  what it prints, %s\n",
+               d->terminal ? "all of it" : "the beginning and the end of it");
 }
 
 void explanation_print(const struct explanation *e)
@@ -274,6 +277,7 @@ static void put_wishes(json_t *doc, const struct decision *d)
     put_limit(object, "memory", d->limits.memory, d->limits.memory_is_clients);
     doc_put(doc, "limits_by_client", object);
     doc_bool(doc, "receipt", d->receipt != RECEIPT_NONE);
+    doc_bool(doc, "recorded", d->recorded);
 }
 
 static void put_sandbox(json_t *doc, const struct shown_section *s)

@@ -15,22 +15,28 @@
 #include <sys/syscall.h>
 
 enum {
-    CHANNEL_FDS = 3,
+    CHANNEL_FDS = 4, /* three, and a recording */
     OWN_FDS = 32,
     DATA_MAX = 256 * 1024 * 1024, /* heap of one session, above every bound of its own */
 };
 
-static int set_limit(__rlimit_resource_t what, rlim_t value, const char *name, struct err *err)
+static int set_limits(__rlimit_resource_t what, rlim_t soft, rlim_t hard, const char *name,
+                      struct err *err)
 {
     struct rlimit limit;
     if (getrlimit(what, &limit) < 0)
         return err_set(err, errno, "read limit %s", name);
-    if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < value)
-        value = limit.rlim_max;
-    limit = (struct rlimit){value, value};
+    if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < hard)
+        hard = limit.rlim_max;
+    limit = (struct rlimit){soft < hard ? soft : hard, hard};
     if (setrlimit(what, &limit) < 0)
         return err_set(err, errno, "set limit %s", name);
     return 0;
+}
+
+static int set_limit(__rlimit_resource_t what, rlim_t value, const char *name, struct err *err)
+{
+    return set_limits(what, value, value, name, err);
 }
 
 /* Some directory that every host has, to mount the empty root on. */
@@ -140,13 +146,13 @@ static int prove_dropped(uid_t uid, gid_t gid, struct err *err)
     return 0;
 }
 
-int confine_enter(uid_t uid, gid_t gid, struct err *err)
+int confine_enter(uid_t uid, gid_t gid, uint64_t file_max, struct err *err)
 {
     if (uid == 0 || gid == 0)
         return err_set(err, 0, "sessions must not run as root");
     /* Limits that hold for the zygote too; those of one session come with its connection. */
     if (set_limit(RLIMIT_CORE, 0, "core", err) < 0 ||
-        set_limit(RLIMIT_FSIZE, 0, "fsize", err) < 0 ||
+        set_limits(RLIMIT_FSIZE, 0, file_max, "fsize", err) < 0 ||
         set_limit(RLIMIT_MEMLOCK, 0, "memlock", err) < 0 ||
         set_limit(RLIMIT_MSGQUEUE, 0, "msgqueue", err) < 0)
         return -1;
@@ -177,12 +183,13 @@ int confine_enter(uid_t uid, gid_t gid, struct err *err)
     return prove_empty_root(err);
 }
 
-uint32_t confine_limits(uint32_t max_channels, struct err *err)
+uint32_t confine_limits(uint32_t max_channels, uint64_t file_max, struct err *err)
 {
     struct rlimit files;
     rlim_t want = (rlim_t)max_channels * CHANNEL_FDS + OWN_FDS;
     if (set_limit(RLIMIT_NOFILE, want, "nofile", err) < 0 ||
-        set_limit(RLIMIT_NPROC, 0, "nproc", err) < 0)
+        set_limit(RLIMIT_NPROC, 0, "nproc", err) < 0 ||
+        set_limit(RLIMIT_FSIZE, file_max, "fsize", err) < 0)
         return 0;
 #ifndef POSTERN_SANITIZE
     /* Shadow memory of a sanitizer would not fit. */

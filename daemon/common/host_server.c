@@ -2,6 +2,7 @@
 #include "diag.h"
 #include "host_judge.h"
 #include "hostkey_file.h"
+#include "recordings_dir.h"
 #include "text.h"
 #include "trusted_path.h"
 
@@ -127,7 +128,8 @@ static void judge_audit(struct judging *j, const char *path)
 }
 
 /* A directory that is made if only its own name is missing. */
-static void judge_directory(struct judging *j, const char *path, const char *key, const char *value)
+static void judge_own_dir(struct judging *j, const char *path, const char *key, const char *value,
+                          int (*open_dir)(const char *path, int *fd, struct err *err))
 {
     struct origin at = server_place(j->policy, key);
     char above[PATH_MAX];
@@ -141,10 +143,27 @@ static void judge_directory(struct judging *j, const char *path, const char *key
         return;
     if (is_new)
         err_set(&err, errno, "%s", above);
-    else if (trusted_path_open_dir(path, 0, &fd, &err) == 0)
+    else if (open_dir(path, &fd, &err) == 0)
         return;
     (void)err_wrap(&err, "%s = %s", key, value);
     complain(j, &at, EX_CANTCREAT, NULL, err.text);
+}
+
+static int open_any(const char *path, int *fd, struct err *err)
+{
+    return trusted_path_open_dir(path, 0, fd, err);
+}
+
+static void judge_directory(struct judging *j, const char *path, const char *key, const char *value)
+{
+    judge_own_dir(j, path, key, value, open_any);
+}
+
+static void judge_recordings(struct judging *j)
+{
+    const char *path = j->policy->server.recordings;
+    if (recordings_dir_wanted(j->policy))
+        judge_own_dir(j, path, "recordings", path, recordings_dir_open);
 }
 
 static void judge_state_dir(struct judging *j)
@@ -198,6 +217,7 @@ int host_server_judge(const struct host_judge *judge, const struct policy *polic
     for (size_t i = 0; i < policy->server.audit.n; i++)
         judge_audit(&judging, policy->server.audit.items[i]);
     judge_state_dir(&judging);
+    judge_recordings(&judging);
     judge_metrics_file(&judging);
     judge_control(&judging);
     return judging.code;

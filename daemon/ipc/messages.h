@@ -64,10 +64,18 @@ enum ctl_list { CTL_EXECS, CTL_CONNECTIONS, CTL_PENALTIES };
 /* The limits that a session watches for the master. */
 enum over { OVER_IDLE, OVER_OUTPUT };
 
+/* Bytes of one recording, whatever a policy says. */
+enum { RECORD_FILE_MAX = 1 << 30 };
+
+/* What has become of an exec's recording: all of it is there, or all up to its bound, or something
+ * is missing that should be there. */
+enum recorded { RECORDED_NOT, RECORDED_WHOLE, RECORDED_FULL, RECORDED_INCOMPLETE };
+
 /* Fields: F(kind, name, bound); kinds are u8, u32, u64, str, bytes and strv. */
 
 /* Everything a session must know, before anything else on its link. `version` is the line that it
- * begins with (RFC 4253 §4.2). */
+ * begins with (RFC 4253 §4.2); record_max: bytes that no file of a recording can grow beyond, by
+ * the kernel's word. */
 #define FIELDS_EVT_START(F)                                                                        \
     F(str, conn_id, IPC_ID_MAX)                                                                    \
     F(str, version, IPC_ID_MAX)                                                                    \
@@ -75,7 +83,8 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     F(u32, peer_port, 65535)                                                                       \
     F(u8, log_level, 255)                                                                          \
     F(u32, max_channels, UINT32_MAX)                                                               \
-    F(u32, max_auth_tries, UINT32_MAX)
+    F(u32, max_auth_tries, UINT32_MAX)                                                             \
+    F(u64, record_max, UINT64_MAX)
 
 /* One authentication request as libssh reports it. blob is the public key (RFC 4253 §6.6), empty
  * for other methods; signature is what the client has sent, and libssh has not judged, as proof
@@ -136,10 +145,12 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     F(strv, env_names, IPC_ENV_MAX)                                                                \
     F(strv, env_values, IPC_ENV_MAX)
 /* Allowed: three fds, the session's ends of stdin, stdout and stderr, or with `terminal` none,
- * since EVT_TERMINAL brings it; the session says EVT_OVER when no byte was moved for idle_ms, and
- * when more than output_max were written (UINT64_MAX: no limit); `text`, if not empty, is what it
- * tells the client warn_ms before idle_ms is over. Denied: `text` is the line for the client's
- * stderr (no newline), `status` its exit-status and `receipt` as in EVT_EXIT. */
+ * since EVT_TERMINAL brings it; one more if `recorded`, a file that the session writes what the
+ * command prints to, by record_room bytes at most (recording.h); the session says EVT_OVER when no
+ * byte was moved for idle_ms, and when more than output_max were written (UINT64_MAX: no limit);
+ * `text`, if not empty, is what it tells the client warn_ms before idle_ms is over. Denied: `text`
+ * is the line for the client's stderr (no newline), `status` its exit-status and `receipt` as in
+ * EVT_EXIT. */
 #define FIELDS_ANS_EXEC(F)                                                                         \
     F(u32, channel, UINT32_MAX)                                                                    \
     F(u8, allowed, 1)                                                                              \
@@ -147,6 +158,8 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     F(str, text, IPC_LINE_MAX)                                                                     \
     F(u32, status, 255)                                                                            \
     F(u8, terminal, 1)                                                                             \
+    F(u8, recorded, 1)                                                                             \
+    F(u64, record_room, UINT64_MAX)                                                                \
     F(u64, idle_ms, UINT64_MAX)                                                                    \
     F(u64, warn_ms, UINT64_MAX)                                                                    \
     F(u64, output_max, UINT64_MAX)                                                                 \
@@ -192,12 +205,14 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     F(u32, channel, UINT32_MAX)                                                                    \
     F(u8, signo, 64)
 
-/* The session has finished with a channel that had an exec: the payload bytes it carried. */
+/* The session has finished with a channel that had an exec: the payload bytes it carried, and an
+ * enum recorded. */
 #define FIELDS_EVT_DONE(F)                                                                         \
     F(u32, channel, UINT32_MAX)                                                                    \
     F(u64, bytes_in, UINT64_MAX)                                                                   \
     F(u64, bytes_out, UINT64_MAX)                                                                  \
-    F(u64, bytes_err, UINT64_MAX)
+    F(u64, bytes_err, UINT64_MAX)                                                                  \
+    F(u8, recorded, RECORDED_INCOMPLETE)
 
 /* A line for the log; level is an enum log_level. */
 #define FIELDS_EVT_LOG(F)                                                                          \
@@ -323,7 +338,7 @@ enum over { OVER_IDLE, OVER_OUTPUT };
     X(REQ_TERMINAL, req_terminal, LINK_SESSION, FROM_PEER, STATE_AUTHED, 0, 0)                     \
     X(ANS_TERMINAL, ans_terminal, LINK_SESSION, FROM_MASTER, STATE_AUTHED, 0, 0)                   \
     X(REQ_EXEC, req_exec, LINK_SESSION, FROM_PEER, STATE_AUTHED, 0, 0)                             \
-    X(ANS_EXEC, ans_exec, LINK_SESSION, FROM_MASTER, STATE_AUTHED, 0, 3)                           \
+    X(ANS_EXEC, ans_exec, LINK_SESSION, FROM_MASTER, STATE_AUTHED, 0, 4)                           \
     X(EVT_TERMINAL, evt_terminal, LINK_SESSION, FROM_MASTER, STATE_AUTHED, 2, 2)                   \
     X(EVT_NOTE, evt_note, LINK_SESSION, FROM_MASTER, STATE_AUTHED, 0, 0)                           \
     X(EVT_EXIT, evt_exit, LINK_SESSION, FROM_MASTER, STATE_AUTHED, 0, 0)                           \

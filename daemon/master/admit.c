@@ -9,6 +9,7 @@
 #include "key_describe.h"
 #include "log.h"
 #include "policy_files.h"
+#include "recordings.h"
 #include "waiting.h"
 
 #include <stdio.h>
@@ -200,8 +201,16 @@ static bool is_recorded(const struct asking *asking, const struct decision *deci
     return false;
 }
 
-static void start(const struct asking *asking, const struct decision *decision,
-                  struct tenant_load *load)
+/* The word for the audit trail, or NULL. */
+static const char *recorded_by(const struct decision *decision)
+{
+    bool all = decision->login.tenant->record == RECORD_OUTPUT;
+    return !decision->recorded ? NULL : all ? "output" : "terminal";
+}
+
+/* False if it has been refused. */
+static bool start_exec(const struct asking *asking, const struct decision *decision,
+                       struct tenant_load *load, const struct recording_grant *grant)
 {
     struct server *server = asking->connection->server;
     const struct tenant *tenant = decision->login.tenant;
@@ -212,20 +221,41 @@ static void start(const struct asking *asking, const struct decision *decision,
         .rule = &decision->rule,
         .sandbox = server->current->policy->sandboxes[decision->sandbox].name,
         .terminal = decision->terminal,
+        .recorded = recorded_by(decision),
         .queued_ms = waited_ms(asking)};
     if (!is_recorded(asking, decision, &record))
-        return;
+        return false;
     rate_take(&load->rate, tenant->rate, tenant->rate_ms, loop_now_ms());
     if (asking->queued)
         metrics_observe(&server->metrics, METRICS_QUEUE_WAIT, record.queued_ms * 1000);
-    if (exec_start(asking->connection, asking->req, &asking->record, load, decision, &err) == 0)
-        return;
+    if (exec_start(asking->connection, asking->req, &asking->record, load, decision, grant, &err) ==
+        0)
+        return true;
     log_line(LOG_LEVEL_ERROR, "%s: %s", asking->record.id, err.text);
     const struct refusal refusal = {.verdict = VERDICT_SANDBOX,
                                     .reason =
                                         "the sandbox could not be built; the server's log says why",
                                     .rule = &decision->rule};
     refuse(asking, &refusal);
+    return false;
+}
+
+static void start(const struct asking *asking, const struct decision *decision,
+                  struct tenant_load *load)
+{
+    struct recording_grant grant = {.fd = -1};
+    const struct recording_start what = {asking->connection, &asking->record, asking->req,
+                                         decision};
+    struct err err = {0};
+    if (decision->recorded && recordings_begin(&what, &grant, &err) < 0) {
+        log_line(LOG_LEVEL_ERROR, "%s: %s", asking->record.id, err.text);
+        /* Whoever wants a record of what is done does not want it done without. */
+        admit_refuse(asking, decision->login.tenant, LIMIT_RECORD, err.text);
+        return;
+    }
+    if (!start_exec(asking, decision, load, &grant) && grant.fd >= 0)
+        recordings_cancel(&what);
+    close_fd(&grant.fd);
 }
 
 static void refuse_by_limit(const struct asking *asking, const struct tenant *tenant,

@@ -80,6 +80,7 @@ bool audit_start(struct server *server, const struct audit_start *start)
     json_str(&json, "sandbox", start->sandbox);
     json_bool(&json, "terminal", start->terminal);
     json_str(&json, "term", req->terminal ? req->term : NULL);
+    json_str(&json, "record", start->recorded);
     json_uint(&json, "queued_ms", start->queued_ms);
     return audit_sink_write(server, AUDIT_START, &json, start->reason == NULL);
 }
@@ -148,6 +149,11 @@ static void put_bytes(struct json *json, const char *name, bool counted, uint64_
         json_str(json, name, NULL);
 }
 
+static const char *const recorded_words[] = {[RECORDED_NOT] = NULL,
+                                             [RECORDED_WHOLE] = "whole",
+                                             [RECORDED_FULL] = "full",
+                                             [RECORDED_INCOMPLETE] = "incomplete"};
+
 void audit_end(struct server *server, const struct audit_end *end)
 {
     static struct json json;
@@ -165,6 +171,7 @@ void audit_end(struct server *server, const struct audit_end *end)
     put_bytes(&json, "bytes_in", end->counted, end->bytes_in);
     put_bytes(&json, "bytes_out", end->counted, end->bytes_out);
     put_bytes(&json, "bytes_err", end->counted, end->bytes_err);
+    json_str(&json, "recording", recorded_words[end->recording]);
     (void)audit_sink_write(server, AUDIT_END, &json, end->spec != NULL);
 }
 

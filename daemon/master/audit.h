@@ -23,6 +23,7 @@ struct audit_start {
     const char *limit;         /* that refused what the rules allow, or NULL */
     const char *sandbox;       /* NULL where it was denied */
     bool terminal;             /* it gets one */
+    const char *recorded;      /* the setting by which it is recorded, or NULL */
     uint64_t queued_ms;        /* it has waited for its turn */
 };
 /* False if it could not be written yet. */
@@ -51,6 +52,7 @@ struct audit_end {
     uint64_t wall_ms;
     bool counted;
     uint64_t bytes_in, bytes_out, bytes_err;
+    enum recorded recording; /* what has become of it */
 };
 void audit_end(struct server *server, const struct audit_end *end);
 

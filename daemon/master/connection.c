@@ -191,7 +191,9 @@ static int open_link(struct connection *connection, int socket_fd, struct err *e
                                           .peer_port = connection->peer_port,
                                           .log_level = (uint8_t)log_level(),
                                           .max_channels = config->max_channels,
-                                          .max_auth_tries = config->max_auth_tries}};
+                                          .max_auth_tries = config->max_auth_tries,
+                                          .record_max = config->record_max}};
+    connection->record_max = config->record_max;
     if (ipc_send(&connection->link, &start, NULL, 0, false, err) != IPC_OK ||
         loop_add(server->loop, &connection->source, connection->link.fd, on_link, err) < 0 ||
         zygote_ask_accept(server->zygote, connection->number, socket_fd, theirs, err) < 0)

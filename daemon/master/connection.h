@@ -57,6 +57,7 @@ struct connection {
     uint64_t denial_ms;
     uint32_t max_auth_tries; /* as the session was told */
     uint32_t max_channels;   /* the same */
+    uint64_t record_max;     /* bytes of one file that its session may write */
     struct exec *execs;      /* list */
     size_t n_execs_open;     /* those whose channels are not done */
     struct waiter *waiters;  /* list of those that wait for their turn */

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "note.h"
 #include "presence.h"
+#include "recordings.h"
 #include "forbidden.h"
 #include "share.h"
 #include "terminate.h"
@@ -150,6 +151,7 @@ static void close_record(struct exec *exec)
     if (!exec->ended || !exec->done)
         return;
     struct audit_end end = account_of(exec);
+    end.recording = recordings_end(exec);
     audit_end(exec->server, &end);
     account_count(exec->server, &end);
     metrics_observe(&exec->server->metrics, METRICS_DURATION, end.wall_ms * 1000);
@@ -348,7 +350,8 @@ static void word_idle_warning(const struct exec *exec, char *line, size_t len)
             verdict_duration(spec->warn_ms, left, sizeof left), exec->record.id);
 }
 
-static void answer_session(struct exec *exec, const struct plumbing *p, bool terminal)
+static void answer_session(struct exec *exec, const struct plumbing *p, bool terminal,
+                           const struct recording_grant *grant)
 {
     char warning[IPC_LINE_MAX];
     word_idle_warning(exec, warning, sizeof warning);
@@ -360,16 +363,25 @@ static void answer_session(struct exec *exec, const struct plumbing *p, bool ter
                      .text = warning,
                      .receipt = "",
                      .terminal = terminal,
+                     .recorded = grant->fd >= 0,
+                     .record_room = grant->room,
                      .idle_ms = exec_spec(exec)->idle_ms,
                      .warn_ms = warning[0] != '\0' ? exec_spec(exec)->warn_ms : 0,
                      .output_max = exec_spec(exec)->output}};
-    const int fds[] = {p->in[0], p->out[0], p->err[0]};
-    connection_send(exec->connection, &answer, fds, terminal ? 0 : array_len(fds));
+    const int ends[] = {p->in[0], p->out[0], p->err[0]};
+    int fds[array_len(ends) + 1];
+    size_t n = 0;
+    for (size_t i = 0; !terminal && i < array_len(ends); i++)
+        fds[n++] = ends[i];
+    if (grant->fd >= 0)
+        fds[n++] = grant->fd;
+    connection_send(exec->connection, &answer, fds, n);
 }
 
 int exec_start(struct connection *connection, const struct msg_req_exec *req,
                const struct exec_record *record, struct tenant_load *load,
-               const struct decision *decision, struct err *err)
+               const struct decision *decision, const struct recording_grant *grant,
+               struct err *err)
 {
     struct server *server = connection->server;
     struct plumbing p;
@@ -388,6 +400,7 @@ int exec_start(struct connection *connection, const struct msg_req_exec *req,
         .record = *record,
         .report_fd = -1,
         .terminal_due = decision->terminal,
+        .recorded = grant->fd >= 0,
         .source = {.fd = -1},
         .pidfd = -1,
         .started_ms = loop_now_ms(),
@@ -404,8 +417,10 @@ int exec_start(struct connection *connection, const struct msg_req_exec *req,
         exec_free(exec);
         return -1;
     }
-    answer_session(exec, &p, decision->terminal);
+    answer_session(exec, &p, decision->terminal, grant);
     plumbing_close(&p);
+    if (exec->recorded && decision->terminal && decision->login.tenant->record_notice)
+        note_text(exec, "this terminal is recorded");
     note_memory(exec);
     return 0;
 }
@@ -429,6 +444,7 @@ void exec_on_evt_done(struct connection *connection, const struct msg_evt_done *
     exec->bytes_in = msg->bytes_in;
     exec->bytes_out = msg->bytes_out;
     exec->bytes_err = msg->bytes_err;
+    exec->recording = (enum recorded)msg->recorded;
     /* Nobody will read the rest. */
     terminate_exec(exec, CAUSE_CLIENT_GONE);
     close_record(exec);

@@ -71,7 +71,9 @@ struct exec {
     bool done;     /* the session has reported, or won't */
     bool over;     /* the session has seen a limit */
     bool cut;      /* somebody may keep its pipes open */
-    bool counted;  /* the byte counts are valid */
+    bool counted;  /* the byte counts are valid, and `recording` */
+    bool recorded; /* its session has a file for what it prints (recordings.h) */
+    enum recorded recording;
     struct outcome outcome;
     struct report usage;
     struct leaf *leaf; /* until it ends; NULL: the server has no cgroups */
@@ -94,15 +96,18 @@ uint64_t exec_worker_pid(const struct exec *exec);
 /* How much of a refusal its client is told. */
 enum explain_level exec_explain(const struct exec *exec);
 
+struct recording_grant;
+
 /*
  * Starts an allowed exec: pipes to the session, or a terminal when the spawner has made it, and a
- * job to the spawner. On failure nothing is left
- * and err says why. On success the exec is in the server's list, it counts for `load`, and the
- * session has been answered.
+ * job to the spawner; and the file to record it in, unless grant->fd is -1. On failure nothing is
+ * left, but that file, and err says why. On success the exec is in the server's list, it counts for
+ * `load`, and the session has been answered.
  */
 int exec_start(struct connection *connection, const struct msg_req_exec *req,
                const struct exec_record *record, struct tenant_load *load,
-               const struct decision *decision, struct err *err);
+               const struct decision *decision, const struct recording_grant *grant,
+               struct err *err);
 
 /* The worker said its last word, or died without one (last is NULL). May free the exec. */
 void exec_finish(struct exec *exec, const struct report *last);

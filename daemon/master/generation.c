@@ -9,6 +9,7 @@
 #include "metrics_file.h"
 #include "policy_files.h"
 #include "presence.h"
+#include "recordings.h"
 #include "share.h"
 #include "reload.h"
 #include "signer.h"
@@ -165,12 +166,14 @@ struct generation *generation_start(struct server *server, struct policy *policy
         /* A number that is refused is given again: what counts is what has served. */
         .number = server->generation_count + 1,
         .policy = policy,
+        .recordings_fd = -1,
         .spawner = {.fd = -1},
         .source = {.fd = -1},
         .refs = 1,
     };
     if (find_session_user(generation, err) < 0 ||
         audit_sink_open(&generation->audit, &policy->server, err) < 0 ||
+        recordings_open(policy, &generation->recordings_fd, err) < 0 ||
         start_spawner(generation, err) < 0) {
         generation_unref(generation);
         return NULL;
@@ -192,6 +195,7 @@ void generation_unref(struct generation *generation)
     signer_unref(steal_ptr(generation->signer));
     loop_disarm(generation->server->loop, &generation->respawn_timer);
     audit_sink_close(&generation->audit);
+    close_fd(&generation->recordings_fd);
     log_line(LOG_LEVEL_DEBUG, "generation %" PRIu64 " is gone", generation->number);
     policy_free(generation->policy);
     free(generation);
@@ -244,6 +248,7 @@ static void make_current(struct generation *generation)
     metrics_file_apply(server);
     generation->n_keys = count_keys(generation->policy);
     generation->loaded_at = time(NULL);
+    recordings_watch(server);
     if (old != NULL) {
         old->state = GENERATION_RETIRED;
         audit_sink_hand_on(&old->audit, &generation->audit);

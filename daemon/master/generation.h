@@ -26,6 +26,7 @@ struct generation {
     uid_t session_uid; /* of [server] user =, looked up when the policy was loaded */
     gid_t session_gid;
     struct audit_sink audit;
+    int recordings_fd; /* the directory; -1: nobody is recorded */
     struct ipc spawner;
     struct loop_source source;
     struct child *child;            /* held: the spawner's process */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TAIL = sizeof ",\"truncated\":true}\n" };
+enum { DEPTH_MAX = 4, TAIL = sizeof ",\"truncated\":true}\n" + DEPTH_MAX };
 
 static int put(struct json *json, const char *text, size_t len)
 {
@@ -19,7 +19,8 @@ static int put(struct json *json, const char *text, size_t len)
 static int put_name(struct json *json, const char *name)
 {
     char text[80];
-    int n = snprintf(text, sizeof text, "%c\"%s\":", json->len == 0 ? '{' : ',', name);
+    const char *before = json->len == 0 ? "{" : json->buf[json->len - 1] == '{' ? "" : ",";
+    int n = snprintf(text, sizeof text, "%s\"%s\":", before, name);
     return n > 0 && (size_t)n < sizeof text ? put(json, text, (size_t)n) : -1;
 }
 
@@ -98,6 +99,24 @@ void json_bool(struct json *json, const char *name, bool value)
     const char *text = value ? "true" : "false";
     int rc = put_name(json, name);
     commit(json, start, rc == 0 ? put(json, text, strlen(text)) : rc);
+}
+
+void json_open(struct json *json, const char *name)
+{
+    size_t start = json->len;
+    int rc = put_name(json, name);
+    rc = rc == 0 && json->depth < DEPTH_MAX ? put(json, "{", 1) : -1;
+    json->depth += rc == 0;
+    commit(json, start, rc);
+}
+
+/* There is room: TAIL. One that did not fit has not been opened, and nothing after it fits. */
+void json_close(struct json *json)
+{
+    if (json->depth == 0)
+        return;
+    json->depth--;
+    json->buf[json->len++] = '}';
 }
 
 size_t json_end(struct json *json)

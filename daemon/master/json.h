@@ -1,5 +1,6 @@
 /*
- * json.h - writing one JSON object as one line (RFC 8259), for the audit trail.
+ * json.h - writing one JSON object as one line (RFC 8259), for the audit trail and
+ * its like.
  */
 #ifndef POSTERN_DAEMON_MASTER_JSON_H
 #define POSTERN_DAEMON_MASTER_JSON_H
@@ -19,6 +20,7 @@ struct json {
     char buf[JSON_LINE_MAX];
     size_t len;
     int full;
+    unsigned depth; /* of objects that are open */
 };
 
 /*
@@ -28,6 +30,9 @@ struct json {
  */
 void json_bytes(struct json *json, const char *name, const void *data, size_t len);
 void json_str(struct json *json, const char *name, const char *value); /* NULL: null */
+/* A member that is an object: what is put between the two is in it. */
+void json_open(struct json *json, const char *name);
+void json_close(struct json *json);
 /* An array of strings. */
 void json_texts(struct json *json, const char *name, const char *const *values, size_t n);
 void json_bool(struct json *json, const char *name, bool value);

@@ -16,6 +16,7 @@
     X(LIMIT_MAX_CONNECTIONS, "max-connections")                                                    \
     X(LIMIT_SERVER, "server")                                                                      \
     X(LIMIT_AUDIT, "audit")                                                                        \
+    X(LIMIT_RECORD, "record")                                                                      \
     X(LIMIT_STOPPING, "stopping")
 
 enum limit {

@@ -10,6 +10,7 @@
 #include "listener.h"
 #include "log.h"
 #include "metrics_file.h"
+#include "recordings.h"
 #include "reload.h"
 #include "terminate.h"
 #include "waiting.h"
@@ -329,6 +330,7 @@ void server_free(struct server *server)
     loop_disarm(server->loop, &server->farewell_timer);
     loop_disarm(server->loop, &server->zygote_retry);
     notify_close(server);
+    recordings_stop(server);
     int signal_fd = server->signals.fd;
     loop_remove(server->loop, &server->signals);
     close_fd(&signal_fd);

@@ -80,7 +80,10 @@ struct server {
     struct waiter *last_waiter;
     size_t waiting_bytes;
     uint64_t waiter_count;
-    struct child *children;  /* list: zygotes and spawners */
+    struct child *children; /* list: zygotes and spawners */
+    struct child *pruning;  /* removes old recordings; held, or NULL */
+    struct loop_timer recordings_timer;
+    uint64_t recorded_bytes; /* since it was last looked how many there are */
     size_t max_execs;        /* that run at once, by the descriptors we may open */
     uint64_t refusal_second; /* refused connections are logged once a second */
     unsigned n_refusals;

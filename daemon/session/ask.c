@@ -27,8 +27,11 @@ static void copy_text(char *dst, size_t cap, const char *src)
 
 static void take_fds(struct ask *ask, struct event *event)
 {
-    for (size_t i = 0; i < ask->in.n_fds && i < array_len(event->fds); i++)
+    size_t n = ask->in.n_fds - (event->recorded ? 1 : 0);
+    for (size_t i = 0; i < n && i < array_len(event->fds); i++)
         event->fds[i] = ipc_take_fd(&ask->in, i);
+    if (event->recorded)
+        event->record_fd = ipc_take_fd(&ask->in, n);
 }
 
 /* A copy of the message in ask->in that outlives its buffer. */
@@ -39,6 +42,7 @@ static struct event *event_new(struct ask *ask)
     if (event == NULL)
         return NULL;
     event->type = msg->type;
+    event->record_fd = -1;
     for (size_t i = 0; i < array_len(event->fds); i++)
         event->fds[i] = -1;
     switch (msg->type) {
@@ -47,6 +51,8 @@ static struct event *event_new(struct ask *ask)
         event->allowed = msg->ans_exec.allowed != 0;
         event->code = msg->ans_exec.status;
         event->terminal = msg->ans_exec.terminal != 0;
+        event->recorded = msg->ans_exec.recorded != 0;
+        event->record_room = msg->ans_exec.record_room;
         event->idle_ms = msg->ans_exec.idle_ms;
         event->warn_ms = msg->ans_exec.warn_ms;
         event->output_max = msg->ans_exec.output_max;
@@ -83,13 +89,15 @@ static struct event *event_new(struct ask *ask)
     return event;
 }
 
-/* An allowed exec comes with its three descriptors, one with a terminal and a refusal with none. */
+/* An allowed exec comes with its three descriptors, one with a terminal and a refusal with none;
+ * one that is recorded with one more. */
 static bool has_sane_fds(const struct ask *ask)
 {
     const struct msg_ans_exec *answer = &ask->in.msg.ans_exec;
     if (ask->in.msg.type != MSG_ANS_EXEC)
         return true;
-    return ask->in.n_fds == (answer->allowed && !answer->terminal ? 3 : 0);
+    size_t n = answer->allowed && !answer->terminal ? 3 : 0;
+    return ask->in.n_fds == n + answer->recorded && (answer->allowed || !answer->recorded);
 }
 
 static int take_event(struct ask *ask, struct event **event, struct err *err)
@@ -264,6 +272,7 @@ void event_free(struct event *event)
         return;
     for (size_t i = 0; i < array_len(event->fds); i++)
         close_fd(&event->fds[i]);
+    close_fd(&event->record_fd);
     free(event);
 }
 

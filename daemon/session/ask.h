@@ -18,13 +18,16 @@ struct event {
     struct event *next;
     enum msg_type type; /* ANS_EXEC, EVT_TERMINAL, EVT_NOTE, EVT_EXIT or EVT_CLOSE */
     uint32_t channel;
-    bool allowed;     /* ANS_EXEC */
-    bool signalled;   /* EVT_EXIT */
-    bool core;        /* EVT_EXIT */
-    bool cut;         /* EVT_EXIT: the end of its output may never come */
-    bool over;        /* EVT_EXIT: what ask_tell_over() said has been heard */
-    uint32_t code;    /* EVT_EXIT: status or signal number; ANS_EXEC denied: status */
-    bool terminal;    /* ANS_EXEC allowed: EVT_TERMINAL brings what it talks to */
+    bool allowed;   /* ANS_EXEC */
+    bool signalled; /* EVT_EXIT */
+    bool core;      /* EVT_EXIT */
+    bool cut;       /* EVT_EXIT: the end of its output may never come */
+    bool over;      /* EVT_EXIT: what ask_tell_over() said has been heard */
+    uint32_t code;  /* EVT_EXIT: status or signal number; ANS_EXEC denied: status */
+    bool terminal;  /* ANS_EXEC allowed: EVT_TERMINAL brings what it talks to */
+    bool recorded;  /* ANS_EXEC allowed: record_fd has come */
+    int record_fd;  /* owned, else -1 */
+    uint64_t record_room;
     uint64_t idle_ms; /* ANS_EXEC allowed: limits for the session to watch */
     uint64_t warn_ms;
     uint64_t output_max;

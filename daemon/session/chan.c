@@ -3,6 +3,7 @@
 #include "over.h"
 #include "overhear.h"
 #include "pump.h"
+#include "recording.h"
 #include "signames.h"
 #include "tell.h"
 #include "terminal.h"
@@ -168,6 +169,7 @@ void chan_free(struct channel *channel)
     free(channel->exit_text);
     free(channel->receipt);
     free(channel->terminal);
+    (void)recording_end(channel->recording);
     free(channel);
 }
 
@@ -190,10 +192,13 @@ struct channel *chan_find_ssh(struct session *session, ssh_channel ssh)
 static void tell_done(struct channel *channel)
 {
     struct err err = {0};
+    if (channel->recording != NULL)
+        channel->recorded = recording_end(steal_ptr(channel->recording));
     struct msg_evt_done done = {.channel = channel->id,
                                 .bytes_in = channel->input_bytes,
                                 .bytes_out = channel->out.bytes,
-                                .bytes_err = channel->err.bytes};
+                                .bytes_err = channel->err.bytes,
+                                .recorded = (uint8_t)channel->recorded};
     if (!channel->has_exec)
         return;
     channel->has_exec = false;
@@ -239,9 +244,21 @@ static int attach_pipes(struct channel *channel, struct event *event)
     return 0;
 }
 
+/* From before the first byte. */
+static void start_recording(struct channel *channel, struct event *event)
+{
+    if (!event->recorded)
+        return;
+    channel->recording =
+        recording_begin(steal_fd(&event->record_fd), event->record_room, event->terminal);
+    if (channel->recording == NULL)
+        channel->recorded = RECORDED_INCOMPLETE;
+}
+
 static void start_exec(struct channel *channel, struct event *event)
 {
     struct session *session = channel->session;
+    start_recording(channel, event);
     /* A terminal's comes with an event of its own. */
     if (!event->terminal && attach_pipes(channel, event) < 0) {
         session_close(session, true, "out of resources");
@@ -272,6 +289,7 @@ static void on_answer(struct channel *channel, struct event *event)
         return;
     channel->answer_due = false;
     channel->has_exec = event->allowed;
+    channel->recorded = event->recorded ? RECORDED_WHOLE : RECORDED_NOT;
     if (channel->phase == CHANNEL_CLOSED) {
         /* The peer has gone meanwhile; the master knows, and now how little was carried. */
         tell_done(channel);
@@ -423,6 +441,7 @@ bool chan_work(struct channel *channel)
         more |= pump_output(channel, &channel->err, true);
         over_check_idle(channel);
     }
+    recording_flush(channel->recording);
     pump_notes(channel);
     if (channel->phase == CHANNEL_ENDING && is_said(channel))
         send_end(channel);

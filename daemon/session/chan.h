@@ -74,7 +74,8 @@ struct channel {
     struct ssh_channel_callbacks_struct callbacks;
     enum channel_phase phase;
     struct env_list env;
-    struct terminal *terminal; /* owned; NULL: none was asked for (terminal.h) */
+    struct terminal *terminal;   /* owned; NULL: none was asked for (terminal.h) */
+    struct recording *recording; /* owned; NULL: it isn't recorded, or not any more (recording.h) */
 
     struct stream input;
     struct backlog input_pending; /* taken from libssh, not yet written to the command */
@@ -92,6 +93,7 @@ struct channel {
 
     bool peer_eof, peer_closed; /* marks of the callbacks */
     bool answer_due;            /* ANS_EXEC has not come */
+    enum recorded recorded;     /* what tell_done() says where there is no recording */
     bool has_exec;              /* an allowed exec belongs to it, EVT_DONE is still to be sent */
     bool exited;                /* EVT_EXIT has come, or the exec was denied */
     bool cut;                   /* what can't be read at once will never be written */

@@ -59,7 +59,7 @@ static int set_signals(struct zygote *zygote, struct err *err)
         (void)signal(signo, SIG_DFL);
     /* A Ctrl-C or a service manager's TERM reaches the whole group. The master judges what it
      * means; we end when it closes our links, after everybody has been told. */
-    static const int ignored[] = {SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    static const int ignored[] = {SIGPIPE, SIGXFSZ, SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     for (size_t i = 0; i < array_len(ignored); i++)
         (void)signal(ignored[i], SIG_IGN);
     sigemptyset(&set);
@@ -86,7 +86,7 @@ static int set_up(struct zygote *zygote, struct err *err)
         keys_load(zygote->offer.bind, setup->host_keys, setup->host_key_algorithms, err) < 0 ||
         offer_warm_up(err) < 0 || filter_compile(&zygote->filter, err) < 0)
         return -1;
-    if (confine_enter(setup->uid, setup->gid, err) < 0)
+    if (confine_enter(setup->uid, setup->gid, RECORD_FILE_MAX, err) < 0)
         return err_wrap(err, "confine the session process");
 #ifndef POSTERN_SANITIZE
     /* stderr is the operator's; from here on only the master speaks there. */

@@ -1,6 +1,7 @@
 #include "over.h"
 #include "cleanup.h"
 #include "pump.h"
+#include "recording.h"
 #include "tell.h"
 
 #include <string.h>
@@ -96,16 +97,23 @@ void over_check_idle(struct channel *channel)
         tell(channel, OVER_IDLE);
 }
 
+/* What a recording has put off is no limit, but it is waited for at the same place. */
+static uint64_t recording_time(const struct channel *channel, uint64_t now)
+{
+    int ms = recording_due(channel->recording);
+    return ms < 0 ? UINT64_MAX : now + (uint64_t)ms;
+}
+
 int over_timeout(const struct session *session)
 {
-    uint64_t first = UINT64_MAX;
+    uint64_t first = UINT64_MAX, now = over_clock();
     for (const struct channel *c = session->channels; c != NULL; c = c->next) {
-        uint64_t next = warning_due(c) < due(c) ? warning_due(c) : due(c);
-        first = next < first ? next : first;
+        const uint64_t times[] = {due(c), warning_due(c), recording_time(c, now)};
+        for (size_t i = 0; i < array_len(times); i++)
+            first = times[i] < first ? times[i] : first;
     }
     if (first == UINT64_MAX)
         return -1;
-    uint64_t now = over_clock();
     uint64_t left = first > now ? first - now : 0;
     return left < TIMEOUT_MAX_MS ? (int)left : TIMEOUT_MAX_MS;
 }

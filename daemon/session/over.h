@@ -23,7 +23,9 @@ void over_output(struct channel *channel);
 /* Tells the master if the time without a byte is over. */
 void over_check_idle(struct channel *channel);
 
-/* Milliseconds until any channel's time is over; -1: none has one. */
+/* Milliseconds until any channel's time is over, or its recording has something to write; -1:
+ * never.
+ */
 int over_timeout(const struct session *session);
 
 /* CLOCK_MONOTONIC in milliseconds. */

@@ -1,6 +1,7 @@
 #include "pump.h"
 #include "cleanup.h"
 #include "over.h"
+#include "recording.h"
 #include "tell.h"
 #include "terminal.h"
 
@@ -265,6 +266,7 @@ bool pump_output(struct channel *channel, struct output *output, bool is_stderr)
         } else {
             budget -= (size_t)n;
             over_read(channel, (size_t)n);
+            recording_output(channel->recording, chunk, (size_t)n, is_stderr);
             if (!send_bytes(channel, chunk, (size_t)n, is_stderr, &output->pending, &output->bytes))
                 return false;
         }

@@ -132,7 +132,7 @@ static int start(struct session *session, struct err *err)
     overhear_start(level);
     (void)snprintf(session->version, sizeof session->version, "%s", start.version);
     session->max_auth_tries = start.max_auth_tries;
-    session->max_channels = confine_limits(start.max_channels, err);
+    session->max_channels = confine_limits(start.max_channels, start.record_max, err);
     return session->max_channels > 0 ? 0 : -1;
 }
 

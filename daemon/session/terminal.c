@@ -2,6 +2,7 @@
 #include "cleanup.h"
 #include "peek.h"
 #include "pump.h"
+#include "recording.h"
 #include "tell.h"
 
 #include <errno.h>
@@ -66,7 +67,18 @@ bool terminal_is_on(const struct channel *channel)
     return channel->terminal != NULL && !channel->terminal->refused;
 }
 
-static void resize(const struct channel *channel)
+/* Once it is known to the master, or to the recording; what is not said is as before. */
+static void record_size(struct channel *channel)
+{
+    struct terminal *t = channel->terminal;
+    bool same = t->size.columns == t->told.columns && t->size.rows == t->told.rows;
+    if (same || t->size.columns == 0 || t->size.rows == 0)
+        return;
+    t->told = t->size;
+    recording_resize(channel->recording, t->size.columns, t->size.rows);
+}
+
+static void resize(struct channel *channel)
 {
     const struct terminal_size *now = &channel->terminal->size;
     const struct winsize size = {.ws_row = (unsigned short)now->rows,
@@ -76,6 +88,7 @@ static void resize(const struct channel *channel)
     /* It fails where the command has gone. The kernel tells the foreground by SIGWINCH, if the size
      * is another one. */
     (void)ioctl(channel->out.pipe.fd, TIOCSWINSZ, &size);
+    record_size(channel);
 }
 
 bool terminal_on_window_change(struct channel *channel, const struct terminal_size *size)
@@ -106,12 +119,13 @@ bool terminal_on_break(struct channel *channel)
     return write(fd, "", 1) == 1;
 }
 
-void terminal_describe(const struct channel *channel, struct msg_req_exec *req)
+void terminal_describe(struct channel *channel, struct msg_req_exec *req)
 {
-    const struct terminal *t = channel->terminal;
+    struct terminal *t = channel->terminal;
     if (!terminal_is_on(channel))
         return;
     req->terminal = 1;
+    t->told = t->size;
     req->columns = t->size.columns;
     req->rows = t->size.rows;
     req->x_pixels = t->size.x_pixels;

@@ -17,6 +17,7 @@ struct terminal {
     char text[IPC_LINE_MAX + 1];
     char term[IPC_TERM_MAX + 1]; /* "": none that could be one */
     struct terminal_size size;
+    struct terminal_size told; /* what the master knows, or the recording */
     unsigned char modes[IPC_MODES_MAX];
     size_t modes_len;
 };
@@ -28,7 +29,7 @@ bool terminal_on_window_change(struct channel *channel, const struct terminal_si
 bool terminal_on_break(struct channel *channel);
 
 /* What ask_exec() is to say of the channel's terminal. */
-void terminal_describe(const struct channel *channel, struct msg_req_exec *req);
+void terminal_describe(struct channel *channel, struct msg_req_exec *req);
 
 /* True if the client has been told that it has one: then it shows what comes as it is. */
 bool terminal_is_on(const struct channel *channel);

@@ -124,7 +124,7 @@ static int set_up(struct signer *signer, struct err *err)
         return -1;
     ipc_drop_fds(&in);
     stop_locking();
-    if (confine_enter(uid, gid, err) < 0)
+    if (confine_enter(uid, gid, 0, err) < 0)
         return err_wrap(err, "confine the signer");
 #ifndef POSTERN_SANITIZE
     /* stderr is the operator's; from here on only the master speaks there. */

@@ -108,7 +108,9 @@ static void test_built_in(void **state)
                                "tasks-total=infinity@:0\n"
                                "cpu-total=infinity@:0\n"
                                "explain=reason@:0\n"
-                               "receipt=no@:0\n";
+                               "receipt=no@:0\n"
+                               "record=none@:0\n"
+                               "record-notice=yes@:0\n";
     (void)snprintf(expected, sizeof expected, "user=a@:0\nuid=5000@t.ini:2\nrun-as=auto@:0\n%s",
                    rest);
     assert_string_equal(dump(find(p, "tenant", "a"), true), expected);
@@ -212,6 +214,8 @@ static void test_fallbacks_are_the_defaults(void **state)
     assert_memory_equal(&t->total, &u->total, sizeof t->total);
     assert_int_equal(t->explain, u->explain);
     assert_int_equal(t->receipt, u->receipt);
+    assert_int_equal(t->record, u->record);
+    assert_int_equal(t->record_notice, u->record_notice);
 
     struct sandbox_spec a = p->sandboxes[0];
     struct sandbox_spec b = q->sandboxes[0];

@@ -198,10 +198,10 @@ static void test_descriptors_travel(void **state)
     ipc_drop_fds(&in);
 
     /* More than the table allows: refused, and nothing stays open. */
-    int four[] = {pipes[0], pipes[0], pipes[0], pipes[0]};
+    int five[] = {pipes[0], pipes[0], pipes[0], pipes[0], pipes[0]};
     int before = dup(0);
     close(before);
-    assert_int_equal(ipc_send(&master, &msg, four, 4, false, NULL), IPC_OK);
+    assert_int_equal(ipc_send(&master, &msg, five, 5, false, NULL), IPC_OK);
     assert_int_equal(ipc_recv(&session, &in, false, NULL), IPC_ERROR);
     int after = dup(0);
     assert_int_equal(after, before);

@@ -118,6 +118,29 @@ static void test_exec_answers_carry_three_descriptors_or_none(void **state)
     event_free(event);
     assert_int_equal(fcntl(seen, F_GETFD), -1);
 
+    /* One that is recorded has one more, which is the last. */
+    answer.ans_exec.recorded = 1;
+    answer.ans_exec.record_room = 77;
+    int four[] = {0, 0, 0, 0};
+    say(&answer, four, 4);
+    assert_int_equal(ask_next(&ask, &event, &err), 1);
+    assert_true(event->recorded && event->record_room == 77);
+    assert_true(event->fds[2] >= 0 && event->record_fd > event->fds[2]);
+    seen = event->record_fd;
+    event_free(event);
+    assert_int_equal(fcntl(seen, F_GETFD), -1);
+    answer.ans_exec.terminal = 1;
+    say(&answer, fds, 1);
+    assert_int_equal(ask_next(&ask, &event, &err), 1);
+    assert_true(event->fds[0] == -1 && event->record_fd >= 0);
+    event_free(event);
+    answer.ans_exec.terminal = 0;
+    say(&answer, fds, 3);
+    assert_int_equal(ask_next(&ask, &event, &err), -1);
+    answer.ans_exec.recorded = 0;
+    say(&answer, four, 4);
+    assert_int_equal(ask_next(&ask, &event, &err), -1);
+
     say(&answer, fds, 2);
     assert_int_equal(ask_next(&ask, &event, &err), -1);
     answer.ans_exec.allowed = 0;
