@@ -32,6 +32,7 @@ static const struct cli_command *const commands[] = {
     &explain_command,
     &test_command,
     &replay_command,
+    &play_command,
     &doctor_command,
     &learn_command,
     &self_test_command,

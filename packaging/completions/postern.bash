@@ -77,6 +77,10 @@ _postern_changes() {
     esac
 }
 
+_postern_recordings() {
+    "$1" play --list 2>/dev/null | sed -n '2,$s/ .*//p'
+}
+
 # As `complete -F` calls it: $1 is the command, $2 the word to complete, $3 the one before it.
 _postern() {
     local postern=${1/#\~\//$HOME/}
@@ -109,7 +113,7 @@ _postern() {
     --color) _postern_candidates 'auto always never' ;;
     --template) _postern_candidates "$(_postern_templates "$postern")" ;;
     --network) _postern_candidates 'none loopback host' ;;
-    --from | --at | --subsystem | --env | --name | --comment | --expiry) ;;
+    --from | --at | --subsystem | --env | --name | --comment | --expiry | --speed | --idle-limit) ;;
     --key)
         case ${COMP_WORDS[1]} in
         ps) ;;
@@ -125,6 +129,11 @@ _postern() {
             help) _postern_candidates "$(_postern_subcommands "$postern")" ;;
             check | test | replay | learn) _postern_files ;;
             tenant | key) _postern_changes "$postern" ;;
+            play)
+                _postern_files
+                mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < \
+                    <(compgen -W "$(_postern_recordings "$postern")" -- "$2")
+                ;;
             esac
             ;;
         esac

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -39,6 +40,7 @@ struct session {
     struct ipc link;
     int tcp_fd;
     int output_fd; /* stdout of the exec that was allowed last */
+    int record_fd; /* what it is recorded in */
     struct twist next;
 };
 
@@ -287,6 +289,9 @@ static void tell_message(struct session *session)
     if (msg->type == MSG_ANS_EXEC && msg->ans_exec.allowed) {
         close_fd(&session->output_fd);
         session->output_fd = ipc_take_fd(&in, 1);
+        close_fd(&session->record_fd);
+        if (msg->ans_exec.recorded)
+            session->record_fd = ipc_take_fd(&in, in.n_fds - 1);
     }
     ipc_drop_fds(&in);
 }
@@ -319,6 +324,22 @@ static void do_output(struct session *session, char **args)
     close_fd(&session->output_fd);
 }
 
+/* record SIZE: so many bytes of junk for the recording, after an attempt to forget what is there */
+static void do_record(struct session *session, char **args)
+{
+    static char junk[65536];
+    size_t left = number(args[0]), done = 0;
+    ssize_t n = 0;
+    memset(junk, 'j', sizeof junk);
+    (void)lseek(session->record_fd, 0, SEEK_SET);
+    for (; left > 0; left -= (size_t)n, done += (size_t)n) {
+        n = write(session->record_fd, junk, left < sizeof junk ? left : sizeof junk);
+        if (n <= 0)
+            break;
+    }
+    dprintf(session->tcp_fd, "recorded %zu %s\n", done, n < 0 ? strerrorname_np(errno) : "all");
+}
+
 /* hangup: the link is closed, the client's socket is not */
 static void do_hangup(struct session *session, char **args)
 {
@@ -345,7 +366,7 @@ static const struct verb {
     {"gone", 1, do_gone},     {"done", 1, do_done},   {"log", 2, do_log},
     {"raw", 2, do_raw},       {"empty", 0, do_empty}, {"recv", 0, do_recv},
     {"output", 0, do_output}, {"crash", 1, do_crash}, {"hangup", 0, do_hangup},
-    {"over", 2, do_over},     {"bulk", 3, do_bulk},
+    {"over", 2, do_over},     {"bulk", 3, do_bulk},   {"record", 1, do_record},
 };
 
 static void obey(struct session *session, char *line)
@@ -363,6 +384,15 @@ static void obey(struct session *session, char *line)
     dprintf(session->tcp_fd, "what?\n");
 }
 
+/* As confine_limits() has done before the client's first byte. */
+static void limit_files(uint64_t most)
+{
+    const struct rlimit limit = {most, most};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
+        _exit(EXIT_FAILURE);
+}
+
 static void serve(int tcp_fd, int link_fd) __attribute__((noreturn));
 
 static void serve(int tcp_fd, int link_fd)
@@ -371,6 +401,7 @@ static void serve(int tcp_fd, int link_fd)
         .link = {.fd = link_fd, .link = LINK_SESSION, .self = FROM_PEER, .state = STATE_PREAUTH},
         .tcp_fd = tcp_fd,
         .output_fd = -1,
+        .record_fd = -1,
         .next = plain};
     struct err err = {0};
     FILE *stream = fdopen(tcp_fd, "r");
@@ -379,6 +410,7 @@ static void serve(int tcp_fd, int link_fd)
     alarm(LIFE_S);
     if (stream == NULL || ipc_recv(&session.link, &in, true, &err) != IPC_OK)
         _exit(EXIT_FAILURE);
+    limit_files(in.msg.evt_start.record_max);
     dprintf(tcp_fd, "connection %s %s\n", in.msg.evt_start.conn_id, in.msg.evt_start.version);
     session.link.state = STATE_AUTHED;
     while (getline(&line, &cap, stream) > 0)

@@ -11,7 +11,7 @@ from harness import (PATIENCE, POSTERN, SANITIZED, SOURCE, PosternTest, clean_en
                      wait_until)
 
 COMPLETIONS = os.path.join(SOURCE, "packaging/completions")
-SUBCOMMANDS = ["check", "show", "explain", "test", "replay", "doctor", "learn", "self-test",
+SUBCOMMANDS = ["check", "show", "explain", "test", "replay", "play", "doctor", "learn", "self-test",
                "tenant", "key", "status", "ps", "reload", "metrics", "version", "help"]
 ESC = b"\033["
 EVERY_BYTE = bytes(range(1, 256))
