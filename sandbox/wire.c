@@ -1,9 +1,26 @@
 #include "wire.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+enum { GROW_FIRST = 4096 };
+
+static void grow(struct wire_writer *w, size_t n)
+{
+    size_t cap = w->cap > 0 ? w->cap : GROW_FIRST;
+    while (cap - w->len < n && cap <= SIZE_MAX / 2)
+        cap *= 2;
+    unsigned char *buf = cap - w->len < n ? NULL : realloc(w->buf, cap);
+    if (buf == NULL)
+        return;
+    w->buf = buf;
+    w->cap = cap;
+}
 
 static unsigned char *reserve(struct wire_writer *w, size_t n)
 {
+    if (w->grows && !w->overflow && n > w->cap - w->len)
+        grow(w, n);
     if (w->overflow || n > w->cap - w->len) {
         w->overflow = true;
         return NULL;

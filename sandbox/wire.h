@@ -24,11 +24,13 @@ struct wire_strv {
     uint32_t count;
 };
 
+/* With `grows` the buffer is malloc()ed, or NULL, and the caller's to free(); `cap` is its size. */
 struct wire_writer {
     unsigned char *buf;
     size_t cap;
     size_t len;
     bool overflow;
+    bool grows;
 };
 
 struct wire_reader {

@@ -113,6 +113,62 @@ const char *msg_name(unsigned type)
     return type > MSG_NONE && type < MSG_COUNT ? messages[type].name : "?";
 }
 
+/* FNV-1a. */
+static uint64_t mix(uint64_t h, const void *data, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ ((const unsigned char *)data)[i]) * 0x100000001b3U;
+    return h;
+}
+
+static uint64_t mix_number(uint64_t h, uint64_t number)
+{
+    unsigned char bytes[8];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)(number >> 8 * i);
+    return mix(h, bytes, sizeof bytes);
+}
+
+/* The control socket's clients come and go: none is carried from one program to the next. */
+static bool counts(unsigned type)
+{
+    return messages[type].link != LINK_CONTROL;
+}
+
+static uint64_t mix_field(uint64_t h, unsigned type, const char *field, uint64_t bound)
+{
+    if (!counts(type))
+        return h;
+    return mix_number(mix(h, field, strlen(field) + 1), bound);
+}
+
+static uint64_t mix_message(uint64_t h, unsigned type)
+{
+    const struct message *m = &messages[type];
+    const uint64_t numbers[] = {type, m->link, m->sender, m->states, m->least_fds, m->most_fds};
+    if (!counts(type))
+        return h;
+    h = mix(h, m->name, strlen(m->name) + 1);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        h = mix_number(h, numbers[i]);
+    return h;
+}
+
+uint64_t msg_protocol(void)
+{
+    uint64_t h = 0xcbf29ce484222325U;
+    unsigned type;
+#define MIX(kind, name, bound) h = mix_field(h, type, #kind " " #name, bound);
+#define X(message, ...)                                                                            \
+    type = MSG_##message;                                                                          \
+    h = mix_message(h, type);                                                                      \
+    FIELDS_##message(MIX)
+    IPC_MESSAGES(X)
+#undef X
+#undef MIX
+    return h;
+}
+
 size_t msg_encode(const struct ipc_msg *msg, unsigned char *buf, size_t cap)
 {
     if (msg->type <= MSG_NONE || msg->type >= MSG_COUNT)

@@ -415,6 +415,13 @@ struct ipc_msg {
 /* "REQ_AUTH", or "?" for a number that is no message. */
 const char *msg_name(unsigned type);
 
+/*
+ * A number that is another one whenever anything of the table is, but for the control socket's:
+ * what one program has begun with its sessions, zygotes, spawners and signers, another one with the
+ * same number can go on with.
+ */
+uint64_t msg_protocol(void);
+
 /* Encodes into buf[cap]; returns the length, or 0 if a field is over its bound or buf too small. */
 size_t msg_encode(const struct ipc_msg *msg, unsigned char *buf, size_t cap);
 
