@@ -1,56 +1,13 @@
-#include "address.h"
 #include "algorithms.h"
 #include "banner.h"
 #include "cleanup.h"
 #include "places.h"
 #include "schema_fields.h"
+#include "server_build.h"
 #include "text.h"
 #include "values.h"
 
 #include <string.h>
-
-enum { LISTEN_MAX = 64 };
-
-static int add_listen(struct loader *l, void *target, const struct origin *at, const char *value,
-                      struct err *err)
-{
-    struct server_config *s = target;
-    if (value[0] == '\0')
-        return err_set(err, 0, "'listen' needs a value");
-    char host[64];
-    struct listen_addr addr = {.origin = *at};
-    char text[96];
-    size_t len = strcspn(value, " \t");
-    const char *word = value + len + strspn(value + len, " \t");
-    addr.proxy = strcmp(word, "proxy") == 0;
-    if (len >= sizeof text || (word[0] != '\0' && !addr.proxy))
-        return err_set(err, 0, "'listen' is ADDRESS:PORT, with 'proxy' behind it or nothing");
-    memcpy(text, value, len);
-    text[len] = '\0';
-    if (value_listen(text, host, sizeof host, &addr.port, err) < 0)
-        return -1;
-    if (s->n_listen == LISTEN_MAX)
-        return err_set(err, 0, "more than %d addresses", LISTEN_MAX);
-    for (size_t i = 0; i < s->n_listen; i++)
-        if (s->listen[i].port == addr.port && addr.port != 0 &&
-            strcmp(s->listen[i].host, host) == 0)
-            return err_set(err, 0, "this address is listed twice (first at line %u)",
-                           s->listen[i].origin.line);
-    addr.host = pool_strdup(l->pool, host);
-    if (addr.host == NULL ||
-        pool_push(l->pool, (void *)&s->listen, &s->n_listen, &addr, sizeof addr) < 0)
-        return err_no_memory(err);
-    return 0;
-}
-
-static int set_listen(struct loader *l, void *target, const struct origin *at, const char *value,
-                      struct err *err)
-{
-    int rc = add_listen(l, target, at, value, err);
-    if (rc < 0)
-        ((struct server_config *)target)->proxies_unclear = true;
-    return rc;
-}
 
 static int set_host_key(struct loader *l, void *target, const struct origin *at, const char *value,
                         struct err *err)
@@ -264,78 +221,6 @@ static int set_policy_owner(struct loader *l, void *target, const struct origin 
     return l->host->find_user(l->host->user, value, owner, NULL, err);
 }
 
-/* One number between colons, and *at moved behind it. */
-static int next_number(const char **at, uint64_t min, uint64_t max, uint64_t *number,
-                       struct err *err)
-{
-    char text[24];
-    size_t len = strcspn(*at, ":");
-    if (len >= sizeof text)
-        return err_set(err, 0, "a number is too long");
-    memcpy(text, *at, len);
-    text[len] = '\0';
-    *at += len + ((*at)[len] == ':');
-    return value_uint(text, min, max, number, err);
-}
-
-static int set_max_startups(struct loader *l, void *target, const struct origin *at,
-                            const char *value, struct err *err)
-{
-    (void)l;
-    (void)at;
-    struct server_config *s = target;
-    uint64_t begin = 0, percent = 100, full = 0;
-    const char *rest = value;
-    size_t colons = 0;
-    for (const char *c = value; *c != '\0'; c++)
-        colons += *c == ':';
-    if (colons != 0 && colons != 2)
-        return err_set(err, 0,
-                       "'max-startups' is a number, or START:PERCENT:FULL such as 50:30:100");
-    if (colons == 0) {
-        if (value_uint(value, 1, 10000, &full, err) < 0)
-            return -1;
-        begin = full;
-    } else if (next_number(&rest, 1, 10000, &begin, err) < 0 ||
-               next_number(&rest, 1, 100, &percent, err) < 0 ||
-               next_number(&rest, 1, 10000, &full, err) < 0) {
-        return err_wrap(err, "START:PERCENT:FULL");
-    }
-    if (begin > full)
-        return err_set(err, 0, "START:PERCENT:FULL: START is at most FULL");
-    s->startups_begin = (uint32_t)begin;
-    s->startups_percent = (uint32_t)percent;
-    s->max_startups = (uint32_t)full;
-    return 0;
-}
-
-static int set_source_exempt(struct loader *l, void *target, const struct origin *at,
-                             const char *value, struct err *err)
-{
-    struct server_config *s = target;
-    s->source_exempt = (struct address_list){0};
-    if (strcmp(value, "none") == 0)
-        return 0;
-    if (address_list_add(l->pool, &s->source_exempt, value, at, err) < 0)
-        return -1;
-    if (s->source_exempt.n == 0 || address_list_problem(&s->source_exempt) != NULL)
-        return err_set(err, 0, "it names nobody; to exempt nobody write 'none'");
-    return 0;
-}
-
-static int set_proxy_from(struct loader *l, void *target, const struct origin *at,
-                          const char *value, struct err *err)
-{
-    struct server_config *s = target;
-    s->proxies_unclear = true;
-    if (address_list_add(l->pool, &s->proxy_from, value, at, err) < 0)
-        return -1;
-    if (s->proxy_from.n == 0 || address_list_problem(&s->proxy_from) != NULL)
-        return err_set(err, 0, "it names nobody: write the addresses of the balancers");
-    s->proxies_unclear = false;
-    return 0;
-}
-
 static int set_algorithms(struct loader *l, struct server_config *s, enum algorithm_kind kind,
                           const char *value, struct err *err)
 {
@@ -425,8 +310,8 @@ static int set_metrics_interval(struct loader *l, void *target, const struct ori
     "/etc/postern/host_ed25519_key\n/etc/postern/host_ecdsa_key\n/etc/postern/host_rsa_key"
 
 static const struct schema_key server_keys[] = {
-    {KEY("listen", KEY_LIST, FALLBACK_LISTEN), .set = set_listen},
-    {KEY("proxy-from", KEY_SINGLE, NULL), .set = set_proxy_from},
+    {KEY("listen", KEY_LIST, FALLBACK_LISTEN), .set = server_set_listen},
+    {KEY("proxy-from", KEY_SINGLE, NULL), .set = server_set_proxy_from},
     {KEY("host-key", KEY_LIST, FALLBACK_HOST_KEYS), .set = set_host_key},
     {KEY("revoked-keys", KEY_LIST, NULL), .set = set_revoked_keys},
     {KEY("user", KEY_SINGLE, "_postern"), .set = set_user},
@@ -452,7 +337,7 @@ static const struct schema_key server_keys[] = {
      .max = 100},
     {KEY("max-connections", KEY_SINGLE, "1000"), .parse = schema_count, AT(max_connections),
      .min = 1, .max = 100000},
-    {KEY("max-startups", KEY_SINGLE, "50:30:100"), .set = set_max_startups},
+    {KEY("max-startups", KEY_SINGLE, "50:30:100"), .set = server_set_max_startups},
     {KEY("max-startups-per-source", KEY_SINGLE, "20"), .parse = schema_count,
      AT(max_startups_source), .min = 1, .max = 10000, .infinite = true},
     {KEY("max-connections-per-source", KEY_SINGLE, "infinity"), .parse = schema_count,
@@ -461,7 +346,7 @@ static const struct schema_key server_keys[] = {
      .max = 32},
     {KEY("source-prefix-ipv6", KEY_SINGLE, "64"), .parse = schema_count, AT(source_ipv6), .min = 16,
      .max = 128},
-    {KEY("source-exempt", KEY_SINGLE, "127.0.0.0/8 ::1"), .set = set_source_exempt},
+    {KEY("source-exempt", KEY_SINGLE, "127.0.0.0/8 ::1"), .set = server_set_source_exempt},
     {KEY("max-channels", KEY_SINGLE, "256"), .parse = schema_count, AT(max_channels), .min = 1,
      .max = 10000},
     {KEY("kex", KEY_SINGLE, algorithms_default_kex), .set = set_kex},
@@ -494,25 +379,6 @@ const struct schema server_schema = {.type = "server",
                                      .keys = server_keys,
                                      .n_keys = array_len(server_keys)};
 
-/* A header that anybody may send tells nothing. */
-static void check_proxies(struct loader *l, const struct server_config *s)
-{
-    struct err err = {0};
-    const struct listen_addr *proxy = NULL;
-    if (s->proxies_unclear)
-        return;
-    for (size_t i = 0; i < s->n_listen && proxy == NULL; i++)
-        if (s->listen[i].proxy)
-            proxy = &s->listen[i];
-    if (proxy != NULL && s->proxy_from.n == 0) {
-        err_set(&err, 0, "'listen' with 'proxy' needs 'proxy-from': whose word counts");
-        loader_complain(l, &proxy->origin, "name the balancers, e.g. proxy-from = 10.0.0.5", &err);
-    } else if (proxy == NULL && s->proxy_from.n > 0) {
-        err_set(&err, 0, "'proxy-from' is of no use: no 'listen' has 'proxy' behind it");
-        loader_complain(l, &s->proxy_from.rules[0].origin, NULL, &err);
-    }
-}
-
 /* One that fills up may be all that there is room for, but not more. */
 static void check_recordings(struct loader *l, const struct server_config *s)
 {
@@ -538,7 +404,7 @@ int server_build(struct loader *l)
     s->origin = section != NULL ? section->origin : (struct origin){l->config_path, 0};
     if (section != NULL)
         schema_apply(l, &server_schema, section, s, places);
-    check_proxies(l, s);
+    server_check_proxies(l, s);
     check_recordings(l, s);
     s->host_keys_defaulted = s->host_keys.n == 0;
     if (s->host_keys_defaulted && schema_apply_list_fallback(l, &server_schema, "host-key", s) < 0)
