@@ -120,41 +120,61 @@ static int commit(struct drop_in *drop_in, const struct policy *after)
     return EX_CANTCREAT;
 }
 
-static void tell(const struct drop_in *drop_in, bool dry_run, json_t *doc)
+/* What the server refuses would keep it from starting, too. What was only to be taken away stays
+ * so. */
+static bool take_back(struct drop_in *drop_in, const struct policy *after)
 {
-    if (doc != NULL) {
-        doc_bool(doc, "ok", true);
-        doc_bool(doc, "changed", !dry_run);
-        put_changes(drop_in, doc);
-    } else if (dry_run) {
-        puts("dry run   the policy would be right; nothing was changed");
-    } else {
-        print_changes(drop_in);
-    }
+    struct err err = {0};
+    if (!drop_in_adds(drop_in))
+        return false;
+    if (drop_in_undo(drop_in, after->server.policy_owner, &err) == 0)
+        return true;
+    fprintf(stderr, "postern: %s\n", err.text);
+    return false;
 }
 
-int change_finish(const struct cli *cli, struct drop_in *drop_in,
-                  const struct change_options *options, const struct policy *before,
-                  const struct policy *after, struct diags *diags, json_t *doc)
+static void tell(const struct drop_in *drop_in, bool ok, bool changed, json_t *doc)
 {
-    struct reload_result reload = {.state = RELOAD_LEFT_OUT};
-    int status = options->dry_run ? EX_OK : commit(drop_in, after);
-    if (status != EX_OK) {
-        json_decref(doc);
-        return status;
+    if (doc != NULL) {
+        doc_bool(doc, "ok", ok);
+        doc_bool(doc, "changed", changed);
+        put_changes(drop_in, doc);
+    } else if (changed) {
+        print_changes(drop_in);
+    } else if (ok) {
+        puts("dry run   the policy would be right; nothing was changed");
     }
-    tell(drop_in, options->dry_run, doc);
     fflush(stdout);
-    status = drop_in_warn(drop_in, before, after, diags, doc);
-    if (!options->no_reload && !options->dry_run)
-        server_reload(cli, drop_in->sources.config, &after->server, &reload);
-    if (!options->dry_run) {
-        int told = server_reload_tell(&reload, doc);
+}
+
+static int end_with(const struct change *c, const struct reload_result *reload, bool undone)
+{
+    bool is_text = c->doc == NULL;
+    bool refused = reload->state == RELOAD_REFUSED || reload->state == RELOAD_FAILED;
+    int status = EX_OK;
+    if (is_text && !undone && c->headline != NULL)
+        c->headline(c->user);
+    tell(c->drop_in, !refused, !c->options.dry_run && !undone, c->doc);
+    if (!is_text || !undone)
+        status = drop_in_warn(c->drop_in, c->before, c->after, c->diags, c->doc);
+    if (!c->options.dry_run) {
+        int told = server_reload_tell(reload, undone, c->doc);
         status = status == EX_OK ? told : status;
     }
-    if (doc != NULL) {
-        int printed = doc_print(doc);
-        status = status == EX_OK ? printed : status;
+    int printed = is_text ? EX_OK : doc_print(c->doc);
+    return status == EX_OK ? printed : status;
+}
+
+int change_finish(const struct change *c)
+{
+    struct reload_result reload = {.state = RELOAD_LEFT_OUT};
+    int status = c->options.dry_run ? EX_OK : commit(c->drop_in, c->after);
+    if (status != EX_OK) {
+        json_decref(c->doc);
+        return status;
     }
-    return status;
+    if (!c->options.no_reload && !c->options.dry_run)
+        server_reload(c->cli, c->drop_in->sources.config, &c->after->server, &reload);
+    bool undone = reload.state == RELOAD_REFUSED && take_back(c->drop_in, c->after);
+    return end_with(c, &reload, undone);
 }

@@ -1,6 +1,7 @@
 #include "drop_in.h"
 #include "cleanup.h"
 #include "diag.h"
+#include "find_server.h"
 #include "leftovers.h"
 #include "policy_files.h"
 #include "problems.h"
@@ -137,6 +138,14 @@ static int lock(struct drop_in *drop_in)
     return rc;
 }
 
+static void look_at_server(struct drop_in *drop_in)
+{
+    cleanup_fd int pidfd = -1;
+    pid_t pid;
+    if (find_server(drop_in->sources.config, &pid, &pidfd) != 0)
+        drop_in->has_limits = find_server_limits(pid, &drop_in->limits);
+}
+
 int drop_in_open(const struct cli *cli, bool dry_run, struct drop_in *out)
 {
     *out = (struct drop_in){.lock = -1};
@@ -150,6 +159,7 @@ int drop_in_open(const struct cli *cli, bool dry_run, struct drop_in *out)
         problem_no_input(out->sources.config, errno);
         return EX_NOINPUT;
     }
+    look_at_server(out);
     if (dry_run)
         return EX_OK;
     if ((mkdir(out->dir, 0755) == 0 || errno == EEXIST) && access(out->dir, W_OK) == 0 &&
@@ -169,6 +179,7 @@ void drop_in_close(struct drop_in *drop_in)
     for (size_t i = 0; i < drop_in->n; i++) {
         free(drop_in->changes[i].path);
         free(drop_in->changes[i].data);
+        free(drop_in->changes[i].old);
     }
     close_fd(&drop_in->lock);
     sources_free(&drop_in->sources);
@@ -205,11 +216,19 @@ int drop_in_add(struct drop_in *drop_in, enum drop_in_kind kind, const char *pat
     return EX_OK;
 }
 
+bool drop_in_adds(const struct drop_in *drop_in)
+{
+    bool any = false;
+    for (size_t i = 0; i < drop_in->n; i++)
+        any = any || drop_in->changes[i].data != NULL;
+    return any;
+}
+
 struct policy *drop_in_load(struct drop_in *drop_in, const struct cli *cli, bool changed,
                             bool judged, struct diags *diags, int *status)
 {
     struct policy_host host = policy_files_host;
-    struct host_judge judge = {0};
+    struct host_judge judge = {.limits = drop_in->has_limits ? &drop_in->limits : NULL};
     host.user = drop_in;
     host.read_file = read_changed;
     host.list_dir = list_changed;
@@ -233,20 +252,11 @@ static bool is_among(const struct diags *diags, const struct diag *d)
     return false;
 }
 
-/* Whether anything is added: what is only taken away leaves nothing to be wary of. */
-static bool adds(const struct drop_in *drop_in)
-{
-    bool any = false;
-    for (size_t i = 0; i < drop_in->n; i++)
-        any = any || drop_in->changes[i].data != NULL;
-    return any;
-}
-
 /* Those of `found` that are news: by the files that change, or by what was true before. */
 static void add_news(const struct drop_in *drop_in, const struct diags *before,
                      const struct diags *found, struct diags *news)
 {
-    for (size_t i = 0; i < found->n && adds(drop_in); i++) {
+    for (size_t i = 0; i < found->n && drop_in_adds(drop_in); i++) {
         const struct diag *d = &found->items[i];
         if (before != NULL ? !is_among(before, d) : find_change(drop_in, d->file) != NULL)
             diag_warn(news, d->file, d->line, d->hint, "%s", d->text);

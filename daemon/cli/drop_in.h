@@ -7,6 +7,7 @@
 #define POSTERN_DAEMON_CLI_DROP_IN_H
 
 #include "doc.h"
+#include "host_limits.h"
 #include "sources.h"
 
 enum { DROP_IN_CHANGES_MAX = 4 };
@@ -27,12 +28,19 @@ struct drop_in_change {
     char *path; /* as the policy names the file; without DROP_IN_DISABLED */
     char *data; /* what it will hold, or hold again; NULL if it is to be gone */
     size_t len;
+    char *old; /* what it held, once it has been changed; NULL: it wasn't there */
+    size_t old_len;
+    mode_t old_mode;
+    uid_t old_uid;
+    gid_t old_gid;
 };
 
 struct drop_in {
     struct sources sources;
     char *dir; /* policy.d; changes are to it and to directories in it */
     int lock;
+    struct host_limits limits; /* of the server that runs with this configuration */
+    bool has_limits;           /* there is one, and they are known */
     struct drop_in_change changes[DROP_IN_CHANGES_MAX]; /* in the order in which they are made */
     size_t n;
 };
@@ -73,5 +81,11 @@ int drop_in_warn(const struct drop_in *drop_in, const struct policy *before,
  * 0, or -1 with err.
  */
 int drop_in_commit(struct drop_in *drop_in, uid_t policy_owner, struct err *err);
+
+/* Whether the changes add anything: else they only take away. */
+bool drop_in_adds(const struct drop_in *drop_in);
+
+/* Takes changes that have been made back, all of them. Returns 0, or -1 with err. */
+int drop_in_undo(struct drop_in *drop_in, uid_t policy_owner, struct err *err);
 
 #endif

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { FILE_MODE = 0644, DIR_MODE = 0755 };
+enum { FILE_MODE = 0644, DIR_MODE = 0755, OLD_MAX = 64 << 20 };
 
 /* One file, with the directory that it is in. */
 struct place {
@@ -97,6 +97,29 @@ static int put(const struct place *at, const struct drop_in_change *change)
     return -1;
 }
 
+/* What is there before the change, for drop_in_undo(). */
+static int keep_old(const struct place *at, struct drop_in_change *change)
+{
+    struct stat st;
+    cleanup_fd int fd = openat(at->dir, at->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return -1;
+    if (!S_ISREG(st.st_mode) || st.st_size > OLD_MAX) {
+        errno = EFBIG;
+        return -1;
+    }
+    cleanup_free char *data = malloc((size_t)st.st_size + 1);
+    ssize_t n = data == NULL ? -1 : read(fd, data, (size_t)st.st_size);
+    if (n != st.st_size)
+        return -1;
+    change->old = steal_ptr(data);
+    change->old_len = (size_t)n;
+    change->old_mode = st.st_mode;
+    change->old_uid = st.st_uid;
+    change->old_gid = st.st_gid;
+    return 0;
+}
+
 static int apply(const struct place *at, const struct drop_in_change *change)
 {
     switch (change->kind) {
@@ -114,11 +137,12 @@ static int apply(const struct place *at, const struct drop_in_change *change)
     return -1;
 }
 
-static int make(const struct drop_in_change *change, uid_t owner, struct err *err)
+static int make(struct drop_in_change *change, uid_t owner, struct err *err)
 {
     struct place at = {.dir = -1};
+    bool keeps = change->kind == DROP_IN_REPLACE || change->kind == DROP_IN_REMOVE;
     int rc = open_place(change, owner, &at, err);
-    if (rc == 0 && apply(&at, change) < 0)
+    if (rc == 0 && ((keeps && keep_old(&at, change) < 0) || apply(&at, change) < 0))
         rc = err_set(err, errno, "%s", change->path);
     else if (rc == 0)
         (void)fsync(at.dir); /* it is there; some file systems can't promise more */
@@ -126,15 +150,52 @@ static int make(const struct drop_in_change *change, uid_t owner, struct err *er
     return rc;
 }
 
+/* Back to what was there. */
+static int unmake(const struct drop_in_change *change, uid_t owner, struct err *err)
+{
+    static const enum drop_in_kind opposites[] = {
+        [DROP_IN_CREATE] = DROP_IN_REMOVE,  [DROP_IN_REPLACE] = DROP_IN_REPLACE,
+        [DROP_IN_REMOVE] = DROP_IN_CREATE,  [DROP_IN_DISABLE] = DROP_IN_ENABLE,
+        [DROP_IN_ENABLE] = DROP_IN_DISABLE,
+    };
+    const struct drop_in_change back = {.kind = opposites[change->kind],
+                                        .path = change->path,
+                                        .data = change->old,
+                                        .len = change->old_len};
+    struct place at = {.dir = -1};
+    int rc = open_place(&back, owner, &at, err);
+    if (rc == 0 && apply(&at, &back) < 0)
+        rc = err_set(err, errno, "%s", change->path);
+    if (rc == 0 && back.kind == DROP_IN_CREATE &&
+        (fchownat(at.dir, at.name, change->old_uid, change->old_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+         fchmodat(at.dir, at.name, change->old_mode & 07777, 0) < 0))
+        rc = err_set(err, errno, "%s", change->path);
+    close_fd(&at.dir);
+    return rc;
+}
+
+static int unmake_before(struct drop_in *drop_in, size_t n, uid_t owner, struct err *err)
+{
+    int rc = 0;
+    while (n-- > 0)
+        if (unmake(&drop_in->changes[n], owner, err) < 0)
+            rc = -1;
+    return rc;
+}
+
 int drop_in_commit(struct drop_in *drop_in, uid_t policy_owner, struct err *err)
 {
+    struct err ignored;
     for (size_t i = 0; i < drop_in->n; i++) {
         if (make(&drop_in->changes[i], policy_owner, err) == 0)
             continue;
-        while (i-- > 0)
-            if (drop_in->changes[i].kind == DROP_IN_CREATE)
-                (void)unlink(drop_in->changes[i].path);
+        (void)unmake_before(drop_in, i, policy_owner, &ignored);
         return -1;
     }
     return 0;
+}
+
+int drop_in_undo(struct drop_in *drop_in, uid_t policy_owner, struct err *err)
+{
+    return unmake_before(drop_in, drop_in->n, policy_owner, err);
 }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
@@ -104,4 +105,48 @@ int find_server(const char *config, pid_t *pid, int *pidfd)
     if (proc != NULL)
         closedir(proc);
     return found;
+}
+
+/* Where it is, below the mount (cgroups(7)); "" if there is no cgroup v2. */
+static bool read_cgroup(pid_t pid, char *path, size_t cap)
+{
+    char name[32], text[8192];
+    (void)snprintf(name, sizeof name, "/proc/%d", (int)pid);
+    cleanup_fd int proc = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (proc < 0 || read_file(proc, "cgroup", text, sizeof text) < 0)
+        return false;
+    const char *line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+    const char *begin = line == NULL ? "" : strchr(line, '/');
+    int n = snprintf(path, cap, "%.*s", begin == NULL ? 0 : (int)strcspn(begin, "\n"),
+                     begin == NULL ? "" : begin);
+    return n >= 0 && (size_t)n < cap && strstr(path, "/..") == NULL;
+}
+
+bool find_server_limits(pid_t pid, struct host_limits *out)
+{
+    static const char leaf[] = "/" HOST_DAEMON_CGROUP;
+    char path[PATH_MAX], whole[2 * PATH_MAX];
+    struct err err = {0};
+    *out = (struct host_limits){0};
+    if (!read_cgroup(pid, path, sizeof path))
+        return false;
+    size_t len = strlen(path);
+    size_t n = sizeof leaf - 1;
+    if (len < n || strcmp(path + len - n, leaf) != 0) {
+        (void)snprintf(out->why, sizeof out->why,
+                       "the running server (pid %d) has no cgroup of its own", (int)pid);
+        (void)snprintf(out->remedy, sizeof out->remedy,
+                       "CGROUPS in postern(7) tells how it gets one");
+        out->no_cgroup = true;
+        return true;
+    }
+    if (host_cgroup_mount(whole, &err) < 0)
+        return false;
+    (void)snprintf(whole + strlen(whole), PATH_MAX, "%.*s", (int)(len - n), path);
+    cleanup_fd int fd = -1;
+    if (host_cgroup_open(whole, &fd, &err) < 0 ||
+        cgroup_controllers(fd, &out->controllers, &err) < 0)
+        return false;
+    host_limits_explain(out, whole);
+    return true;
 }

@@ -4,6 +4,8 @@
 #ifndef POSTERN_DAEMON_CLI_FIND_SERVER_H
 #define POSTERN_DAEMON_CLI_FIND_SERVER_H
 
+#include "host_limits.h"
+
 #include <sys/types.h>
 
 /*
@@ -13,5 +15,11 @@
  * could be seen.
  */
 int find_server(const char *config, pid_t *pid, int *pidfd);
+
+/*
+ * What limits that server can keep, by the cgroup that it runs in (CGROUPS in postern(7)). False:
+ * that can't be seen.
+ */
+bool find_server_limits(pid_t pid, struct host_limits *out);
 
 #endif

@@ -30,7 +30,9 @@ struct run {
     struct policy *before, *after;
     const struct tenant *tenant; /* of `before` */
     struct diags diags;
-    json_t *keys; /* fingerprints, for the document */
+    const struct policy_key *keys; /* that come or go */
+    size_t n_keys;
+    const char *comment; /* of all of them, or NULL */
 };
 
 static int begin(struct run *run)
@@ -46,7 +48,6 @@ static int begin(struct run *run)
 
 static void end(struct run *run)
 {
-    json_decref(run->keys);
     diags_free(&run->diags);
     policy_free(run->before);
     policy_free(run->after);
@@ -65,15 +66,24 @@ static int read_text(const struct run *run, const char *path, struct key_text *t
     return EX_NOINPUT;
 }
 
-static void tell_key(const struct run *run, const char *fingerprint, const char *type,
-                     const char *comment)
+static void print_keys(const void *user)
 {
+    const struct run *run = user;
     char shown[KEY_COMMENT_MAX * 4];
-    if (run->keys != NULL)
-        doc_push_text(run->keys, fingerprint);
-    else
-        printf("key       %s %s %s\n", fingerprint, type,
-               text_escape_str(shown, sizeof shown, comment));
+    for (size_t i = 0; i < run->n_keys; i++)
+        printf("key       %s %s %s\n", run->keys[i].fingerprint, run->keys[i].type,
+               text_escape_str(shown, sizeof shown,
+                               run->comment != NULL ? run->comment : run->keys[i].comment));
+}
+
+static json_t *new_document(const struct run *run)
+{
+    json_t *doc = doc_new(run->cli->command->name);
+    doc_text(doc, "tenant", run->name);
+    json_t *keys = doc_array(doc, "keys");
+    for (size_t i = 0; i < run->n_keys; i++)
+        doc_push_text(keys, run->keys[i].fingerprint);
+    return doc;
 }
 
 /* `n_keys`: how many the tenant must have then. */
@@ -89,14 +99,16 @@ static int go_through(struct run *run, size_t n_keys)
               stderr);
         return EX_TEMPFAIL;
     }
-    json_t *doc = NULL;
-    if (run->cli->json) {
-        doc = doc_new(run->cli->command->name);
-        doc_text(doc, "tenant", run->name);
-        doc_put(doc, "keys", steal_ptr(run->keys));
-    }
-    return change_finish(run->cli, &run->drop_in, &run->change, run->before, run->after,
-                         &run->diags, doc);
+    const struct change change = {.cli = run->cli,
+                                  .drop_in = &run->drop_in,
+                                  .options = run->change,
+                                  .before = run->before,
+                                  .after = run->after,
+                                  .diags = &run->diags,
+                                  .doc = run->cli->json ? new_document(run) : NULL,
+                                  .headline = print_keys,
+                                  .user = run};
+    return change_finish(&change);
 }
 
 /*
@@ -211,9 +223,9 @@ static int add(struct run *run, const struct additions *a, struct key_source *ke
         return status;
     }
     status = drop_in_add(&run->drop_in, DROP_IN_REPLACE, path, text.data, text.len);
-    for (size_t i = 0; i < keys->n && status == EX_OK; i++)
-        tell_key(run, keys->keys[i].fingerprint, keys->keys[i].type,
-                 a->comment != NULL ? a->comment : keys->keys[i].comment);
+    run->keys = keys->keys;
+    run->n_keys = keys->n;
+    run->comment = a->comment;
     return status == EX_OK ? go_through(run, run->tenant->n_keys + keys->n) : status;
 }
 
@@ -224,7 +236,6 @@ static int add_run(struct cli *cli)
     struct key_source keys = {0};
     if (!parse_add(cli, &run, &a))
         return cli->status;
-    run.keys = cli->json ? json_array() : NULL;
     int status = read_sources(&run, &a, &keys);
     if (status == EX_OK)
         status = begin(&run);
@@ -312,7 +323,8 @@ static int remove_key(struct run *run, const char *which)
     status = drop_line(run, key);
     if (status != EX_OK)
         return status;
-    tell_key(run, key->fingerprint, key->type, key->comment);
+    run->keys = key;
+    run->n_keys = 1;
     return go_through(run, run->tenant->n_keys - 1);
 }
 
@@ -329,7 +341,6 @@ static int remove_run(struct cli *cli)
         return cli_usage_error(cli,
                                "takes a tenant, and a fingerprint or comment of one of its keys");
     run.name = cli->words[0];
-    run.keys = cli->json ? json_array() : NULL;
     int status = begin(&run);
     if (status == EX_OK)
         status = remove_key(&run, cli->words[1]);

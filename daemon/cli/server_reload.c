@@ -153,7 +153,7 @@ static const char *const states[] = {
     [RELOAD_REFUSED] = "refused",    [RELOAD_UNKNOWN] = "unknown",     [RELOAD_FAILED] = "failed",
 };
 
-static void print(const struct reload_result *r)
+static void print(const struct reload_result *r, bool undone)
 {
     switch (r->state) {
     case RELOAD_LEFT_OUT:
@@ -169,10 +169,11 @@ static void print(const struct reload_result *r)
         printf("server    was asked to load it (pid %d); %s\n", (int)r->pid, r->why);
         break;
     case RELOAD_REFUSED:
-        fprintf(stderr,
-                "postern: the files are in place, but the server (pid %d) has refused to load them "
-                "and goes on with the policy before: %s\n",
-                (int)r->pid, r->why);
+        fprintf(stderr, "postern: the server (pid %d) has refused to load it: %s\n", (int)r->pid,
+                r->why);
+        fputs(undone ? "postern: nothing was changed\n"
+                     : "postern: the files are changed, but it goes on with the policy before\n",
+              stderr);
         break;
     case RELOAD_FAILED:
         fprintf(stderr,
@@ -182,7 +183,7 @@ static void print(const struct reload_result *r)
     }
 }
 
-int server_reload_tell(const struct reload_result *r, json_t *doc)
+int server_reload_tell(const struct reload_result *r, bool undone, json_t *doc)
 {
     if (doc != NULL) {
         json_t *reload = json_object();
@@ -191,7 +192,7 @@ int server_reload_tell(const struct reload_result *r, json_t *doc)
         doc_uint(reload, "pid", r->pid > 0 ? (uint64_t)r->pid : UINT64_MAX);
         doc_text(reload, "why", r->why[0] != '\0' ? r->why : NULL);
     } else {
-        print(r);
+        print(r, undone);
     }
     return r->state == RELOAD_REFUSED || r->state == RELOAD_FAILED ? EX_UNAVAILABLE : EX_OK;
 }

@@ -29,8 +29,8 @@ struct reload_result {
 void server_reload(const struct cli *cli, const char *config, const struct server_config *server,
                    struct reload_result *out);
 
-/* "server  ...", on stdout, or as the member "reload" of `doc`. Returns an exit status: EX_OK also
- * where there is no server. */
-int server_reload_tell(const struct reload_result *result, json_t *doc);
+/* "server  ...", on stdout, or as the member "reload" of `doc`; `undone`: what it refused is in
+ * place no more. Returns an exit status: EX_OK also where there is no server. */
+int server_reload_tell(const struct reload_result *result, bool undone, json_t *doc);
 
 #endif

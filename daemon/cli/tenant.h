@@ -44,12 +44,23 @@ char *tenant_workspace(const char *path, const char *tenant);
 /* "postern: there is no tenant ...", and what was meant. Returns EX_DATAERR. */
 int tenant_unknown(const struct policy *policy, const char *name);
 
+/* A change that has been judged. */
+struct change {
+    const struct cli *cli;
+    struct drop_in *drop_in;
+    struct change_options options;
+    const struct policy *before, *after;
+    struct diags *diags; /* what the host's judge warns of */
+    json_t *doc;         /* to be printed, and freed; NULL: text */
+    void (*headline)(
+        const void *user); /* prints what the text begins with, if nothing is refused */
+    const void *user;
+};
+
 /*
- * What a change ends with: makes it unless that was not wished, has the server load it, tells
- * warnings and what was done. `doc` is printed and freed; NULL: text. Returns an exit status.
+ * Makes it, unless that was not wished, has the server load it, and tells warnings and what was
+ * done. If the server refuses it, what was added is taken back. Returns an exit status.
  */
-int change_finish(const struct cli *cli, struct drop_in *drop_in,
-                  const struct change_options *options, const struct policy *before,
-                  const struct policy *after, struct diags *diags, json_t *doc);
+int change_finish(const struct change *change);
 
 #endif

@@ -188,7 +188,8 @@ static int write_policy(struct add *add)
         .from = add->a.from.items,
         .n_from = add->a.from.n,
     };
-    tenant_host_lacks(server, add->template, &wish, add->notes);
+    tenant_host_lacks(server, add->drop_in.has_limits ? &add->drop_in.limits : NULL, add->template,
+                      &wish, add->notes);
     size_t len = 0;
     char *text = tenant_template_fill(add->template, &wish, &len, &err);
     if (text == NULL) {
@@ -243,8 +244,14 @@ static int judge(struct add *add)
     return status;
 }
 
-static void print_tenant(const struct add *add, const struct tenant *tenant)
+static void print_tenant(const void *user)
 {
+    const struct add *add = user;
+    const struct tenant *tenant = policy_find_tenant(add->after, add->a.name);
+    if (add->a.change.dry_run) {
+        fputs(add->drop_in.changes[1].data, stdout);
+        return;
+    }
     char called[64], comment[KEY_COMMENT_MAX * 4];
     printf("tenant    %s, made from the template %s; its commands run with uid %u\n", tenant->name,
            template_name(add->a.template, called, sizeof called), tenant->uid);
@@ -256,8 +263,9 @@ static void print_tenant(const struct add *add, const struct tenant *tenant)
             printf("note      %s\n", add->notes[i]);
 }
 
-static json_t *new_document(const struct add *add, const struct tenant *tenant)
+static json_t *new_document(const struct add *add)
 {
+    const struct tenant *tenant = policy_find_tenant(add->after, add->a.name);
     char called[64];
     const char *text = add->drop_in.changes[1].data;
     size_t len;
@@ -289,14 +297,17 @@ static void print_commands(const struct add *add)
 
 static int finish(struct add *add)
 {
-    const struct tenant *tenant = policy_find_tenant(add->after, add->a.name);
     bool json = add->cli->json;
-    if (!json && add->a.change.dry_run)
-        fputs(add->drop_in.changes[1].data, stdout);
-    else if (!json)
-        print_tenant(add, tenant);
-    int status = change_finish(add->cli, &add->drop_in, &add->a.change, add->before, add->after,
-                               &add->diags, json ? new_document(add, tenant) : NULL);
+    const struct change change = {.cli = add->cli,
+                                  .drop_in = &add->drop_in,
+                                  .options = add->a.change,
+                                  .before = add->before,
+                                  .after = add->after,
+                                  .diags = &add->diags,
+                                  .doc = json ? new_document(add) : NULL,
+                                  .headline = print_tenant,
+                                  .user = add};
+    int status = change_finish(&change);
     if (status == EX_OK && !json && !add->a.change.dry_run)
         print_commands(add);
     return status;

@@ -21,11 +21,14 @@ const char *tenant_host_name(const struct server_config *server, char *buf, size
     return buf[0] != '\0' && is_name(buf, strlen(buf)) ? buf : "localhost";
 }
 
-void tenant_host_lacks(const struct server_config *server, const char *template,
-                       struct template_wish *wish, char notes[HOST_NOTES][HOST_NOTE_MAX])
+void tenant_host_lacks(const struct server_config *server, const struct host_limits *known,
+                       const char *template, struct template_wish *wish,
+                       char notes[HOST_NOTES][HOST_NOTE_MAX])
 {
     struct host_limits limits = {.controllers = CGROUP_ALL};
-    if (server->limits == LIMITS_REQUIRED)
+    if (server->limits == LIMITS_REQUIRED && known != NULL)
+        limits = *known;
+    else if (server->limits == LIMITS_REQUIRED)
         host_limits_probe(server, &limits);
     wish->no_memory =
         (limits.controllers & CGROUP_MEMORY) == 0 && strstr(template, "\nmemory ") != NULL;

@@ -123,10 +123,16 @@ static int go_through(struct run *run)
     int status = EX_OK;
     policy_free(run->after);
     run->after = drop_in_load(&run->drop_in, run->cli, true, true, &run->diags, &status);
-    if (status == EX_OK)
-        status = change_finish(run->cli, &run->drop_in, &run->change, run->before, run->after,
-                               &run->diags, new_document(run));
-    return status;
+    if (status != EX_OK)
+        return status;
+    const struct change change = {.cli = run->cli,
+                                  .drop_in = &run->drop_in,
+                                  .options = run->change,
+                                  .before = run->before,
+                                  .after = run->after,
+                                  .diags = &run->diags,
+                                  .doc = new_document(run)};
+    return change_finish(&change);
 }
 
 static void end(struct run *run)

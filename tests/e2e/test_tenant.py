@@ -91,6 +91,12 @@ class Served(TenantTest):
             st = os.stat(self.server.path(f"policy.d/{name}"))
             self.assertEqual((st.st_uid, st.st_mode & 0o7777), (0, 0o644), name)
         self.assertEqual(run([POSTERN, "test", "-f", self.server.config]).code, 0)
+        # Limits that the running server can't keep are left out, and it is said why.
+        limited = b"\nmemory " in self.files()["tenant-first.ini"]
+        self.assertEqual(limited, b"\n; memory " not in self.files()["tenant-first.ini"])
+        pattern = (rb"note      there are no limits of memory and CPU, which stand as comments: the "
+                   rb"running server \(pid \d+\) has no cgroup of its own \(CGROUPS in postern\(7\)")
+        self.assertEqual(bool(re.search(pattern, got.out)), not limited, got)
 
     def test_git_out_of_the_box(self):
         self.addCleanup(self.forget, "repos")
@@ -225,14 +231,35 @@ class Signalled(TenantTest):
                server.config, "--key", self.server.path("user_bob.pub"), "--template", template]
         got = run(add, check=False)
         self.assertEqual(got.code, 69, got)
-        self.assertRegex(got.err.decode(), rf"the files are in place, but the server \(pid "
-                                           rf"{server.process.pid}\) has refused to load them and "
-                                           r"goes on with the policy before: .*there/inside")
-        self.assertNotIn(b"try ", got.out)
-        doc = json.loads(run(["unshare", "--mount", "sh", script, POSTERN, "tenant", "remove", "bob",
-                              "-f", server.config, "--json"]).out)
-        self.assertEqual((doc["reload"]["state"], doc["reload"]["pid"]),
-                         ("loaded", server.process.pid))
+        self.assertRegex(got.err.decode(), rf"^postern: the server \(pid {server.process.pid}\) has "
+                                           r"refused to load it: .*there/inside.*\n"
+                                           r"postern: nothing was changed\n$")
+        self.assertEqual(got.out, b"")
+        self.assertEqual(set(self.files(server)), {"tenants.ini", "keys/alice"})
+        doc = json.loads(run([*add, "--json"], check=False).out)
+        self.assertEqual((doc["ok"], doc["changed"], doc["reload"]["state"], doc["reload"]["pid"]),
+                         (False, False, "refused", server.process.pid))
+        self.assertEqual(set(self.files(server)), {"tenants.ini", "keys/alice"})
+        # Keys that were to be added are not there; what was to be taken away is away.
+        self.postern("tenant", "add", "bob", "--key", self.server.path("user_bob.pub"), "--template",
+                     f"{TEMPLATES}/shell.ini", server=server)
+        text = re.sub(r"^(memory|cpu) ", r"; \1 ", text, flags=re.M)
+        server.write_policy(text.replace(
+            "network ", f"read = {server.path('there/inside')}:/seen\nnetwork ", 1), "acme.ini")
+        with open(self.server.path("user_bob.pub"), "rb") as f:
+            server.write("policy.d/keys/acme", f.read())
+        before = self.files(server)
+        os.chmod(server.path("policy.d/keys/bob"), 0o600)
+        there = ["unshare", "--mount", "sh", script, POSTERN]
+        got = run([*there, "key", "add", "bob", self.server.path("user_carol.pub"), "-f",
+                   server.config], check=False)
+        self.assertEqual((got.code, self.files(server)), (69, before), got)
+        self.assertEqual(os.stat(server.path("policy.d/keys/bob")).st_mode & 0o7777, 0o600)
+        got = run([*there, "tenant", "remove", "bob", "-f", server.config], check=False)
+        self.assertEqual(got.code, 69, got)
+        self.assertIn(b"postern: the files are changed, but it goes on with the policy before\n",
+                      got.err)
+        self.assertEqual([f for f in self.files(server) if "bob" in f], [])
 
 
 class Changes(TenantTest):
