@@ -91,6 +91,15 @@ static size_t put_byte(struct cast_text *text, unsigned char c, char *out)
     return put_sequence(out, whole, n);
 }
 
+/* How many bytes from here on stand for themselves: most of what is printed does. */
+static size_t plain_run(const unsigned char *data, size_t len)
+{
+    size_t n = 0;
+    while (n < len && data[n] >= 0x20 && data[n] < 0x7f && data[n] != '"' && data[n] != '\\')
+        n++;
+    return n;
+}
+
 static size_t begin_line(uint64_t time_us, char code, char *out)
 {
     int n = snprintf(out, CAST_SHORT_MAX, "[%" PRIu64 ".%06" PRIu64 ", \"%c\", \"",
@@ -108,8 +117,14 @@ size_t cast_event(struct cast_text *text, uint64_t time_us, char code, const uns
 {
     size_t begun = begin_line(time_us, code, out);
     size_t n = begun;
-    for (size_t i = 0; i < len && i < CAST_BYTES_MAX; i++)
-        n += put_byte(text, data[i], out + n);
+    len = len < CAST_BYTES_MAX ? len : CAST_BYTES_MAX;
+    for (size_t i = 0; i < len;) {
+        size_t plain = text->missing == 0 ? plain_run(data + i, len - i) : 0;
+        n += put(out + n, data + i, plain);
+        i += plain;
+        if (i < len)
+            n += put_byte(text, data[i++], out + n);
+    }
     return n == begun ? 0 : end_line(out, n);
 }
 

@@ -165,15 +165,15 @@ class Terminals(RecordTest):
         self.assertEqual((start["record"], end["recording"]), (None, None))
 
     def test_record_max(self):
-        screen = Screen(self.server.ssh_argv("shown", "head -c 4000000 /dev/zero | tr '\\0' x; "
+        screen = Screen(self.server.ssh_argv("shown", "head -c 4000000 /dev/zero | tr '\\0' X; "
                                                       "echo; echo end", flags=("-tt",)),
                         self.server.dir)
         code, shown = screen.end(60)
-        self.assertEqual((code, shown.count(b"x")), (0, 4000000))
+        self.assertEqual((code, shown.count(b"X")), (0, 4000000))
         path, _, events, end = self.last(tenant="shown")
         self.assertLessEqual(os.stat(path).st_size, 2 * MIB)
         kept = texts(events, "o")
-        self.assertEqual(kept, "x" * len(kept))
+        self.assertEqual(kept, "X" * len(kept))
         self.assertGreater(len(kept), 1.5 * MIB)
         lost = 4000000 + len("\r\nend\r\n") - len(kept)
         self.assertEqual(texts(events, "m"),
