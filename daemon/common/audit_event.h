@@ -37,6 +37,9 @@
       "$duration_ms ms")                                                                           \
     X(RELOAD, "reload", "cb79401a3ee94377ad67567cd68c33c3", 5,                                     \
       "policy $result: generation $generation[, $tenants tenants][, $keys keys][: $reason]")       \
+    X(HANDOVER, "handover", "8a2ce9c7a5a44067af28eae8d6333101", 5,                                 \
+      "posternd re-executed: $result, version $version after $from[, $connections connections]"    \
+      "[, $execs commands and $waiting that wait are kept][: $reason]")                            \
     X(LOST, "lost", "3833bd58d2e246759b04d07fe9bade76", 4,                                         \
       "$lines records of this trail were lost since $since: $reason")
 

@@ -209,3 +209,23 @@ void audit_reload(struct server *server, const struct audit_reload *reload)
     json_uint(&json, "errors", reload->n_errors);
     (void)audit_sink_write(server, AUDIT_RELOAD, &json, false);
 }
+
+void audit_handover(struct server *server, const struct audit_handover *handover)
+{
+    static struct json json;
+    audit_sink_begin(&json, AUDIT_HANDOVER);
+    json_str(&json, "result", handover->done ? "done" : "refused");
+    json_str(&json, "reason", handover->reason);
+    json_str(&json, "version", POSTERN_VERSION);
+    json_str(&json, "from", handover->from);
+    if (handover->done) {
+        json_uint(&json, "connections", handover->n_connections);
+        json_uint(&json, "execs", handover->n_execs);
+        json_uint(&json, "waiting", handover->n_waiting);
+    } else {
+        json_str(&json, "connections", NULL);
+        json_str(&json, "execs", NULL);
+        json_str(&json, "waiting", NULL);
+    }
+    (void)audit_sink_write(server, AUDIT_HANDOVER, &json, false);
+}

@@ -71,4 +71,14 @@ struct audit_reload {
 };
 void audit_reload(struct server *server, const struct audit_reload *reload);
 
+/* The program was executed anew and has taken over from version `from`; or that was refused, and
+ * version `from` goes on. */
+struct audit_handover {
+    bool done;
+    const char *from;
+    size_t n_connections, n_execs, n_waiting; /* if done */
+    const char *reason;                       /* why it was refused, or NULL */
+};
+void audit_handover(struct server *server, const struct audit_handover *handover);
+
 #endif

@@ -1,6 +1,7 @@
 #include "audit_sink.h"
 #include "generation.h"
 #include "log.h"
+#include "state.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -159,4 +160,19 @@ bool audit_sink_write(struct server *server, enum audit_event event, struct json
 bool audit_sink_lets_start(struct server *server)
 {
     return server->current->policy->server.audit_mode == AUDIT_BEST_EFFORT || try_again(server);
+}
+
+void audit_sink_carry(struct state *state, struct audit_sink *sink,
+                      const struct server_config *config)
+{
+    size_t n = sink->n;
+    state_size(state, &n, AUDIT_PLACES_MAX);
+    if (n > config->audit.n)
+        state_refuse(state);
+    for (size_t i = 0; i < n && state_is_good(state); i++) {
+        trail_carry(state, &sink->trails[i], config->audit.items[i]);
+        sink->n = i + 1;
+        state_bool(state, &sink->failing[i]);
+        state_bool(state, &sink->stale[i]);
+    }
 }

@@ -26,6 +26,11 @@ int audit_sink_open(struct audit_sink *sink, const struct server_config *config,
 /* Says in the log how many lines are lost with it. */
 void audit_sink_close(struct audit_sink *sink);
 
+/* For a handover (state.h). */
+struct state;
+void audit_sink_carry(struct state *state, struct audit_sink *sink,
+                      const struct server_config *config);
+
 /* What the old one holds for places that the new one has, too, is the new one's. */
 void audit_sink_hand_on(struct audit_sink *from, struct audit_sink *to);
 

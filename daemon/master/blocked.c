@@ -6,6 +6,7 @@
 #include "leaf.h"
 #include "log.h"
 #include "note.h"
+#include "state.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -113,4 +114,12 @@ void blocked_stop(struct generation *generation)
     egress_ring_close(blocked->ring);
     close_fd(&blocked->fd);
     free(blocked);
+}
+
+void blocked_carry(struct state *state, struct generation *generation)
+{
+    int ring = generation->blocked != NULL ? generation->blocked->fd : -1;
+    state_fd(state, &ring);
+    if (!state->saving && ring >= 0 && blocked_watch(generation, ring, NULL) < 0)
+        state_refuse(state);
 }

@@ -5,6 +5,7 @@
 #include "generation.h"
 #include "leaf.h"
 #include "log.h"
+#include "state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -273,4 +274,27 @@ int cgroups_judge(const struct server *server, const struct policy *policy, stru
             n_errors == 1 ? "" : "s");
     err->code = EX_CONFIG;
     return -1;
+}
+
+static void carry_limits(struct state *state, struct host_limits *limits)
+{
+    state_unsigned(state, &limits->controllers);
+    STATE_TEXT(state, limits->why);
+    STATE_TEXT(state, limits->remedy);
+    state_bool(state, &limits->no_cgroup);
+    state_bool(state, &limits->unusable);
+    limits->controllers &= CGROUP_ALL;
+}
+
+void cgroups_carry(struct state *state, struct server *server)
+{
+    if (!state->saving && (server->cgroups = calloc(1, sizeof *server->cgroups)) == NULL) {
+        state_refuse(state);
+        return;
+    }
+    struct cgroups *cgroups = server->cgroups;
+    state_fd(state, &cgroups->root);
+    state_string(state, &cgroups->named, PATH_MAX);
+    carry_limits(state, &cgroups->limits);
+    leaf_carry_dying(state, server);
 }

@@ -14,6 +14,7 @@
 #include "server.h"
 
 struct leaf;
+struct state;
 
 /* What there is for execs; root is -1 where there is nothing, and limits says why. */
 struct cgroups {
@@ -31,6 +32,9 @@ struct cgroups {
 int cgroups_open(struct server *server, const struct server_config *config, struct err *err);
 /* Removes what is left of execs, with some patience, and lets go of the subtree. */
 void cgroups_close(struct server *server);
+
+/* All of it (state.h), with the leaves that are being removed. */
+void cgroups_carry(struct state *state, struct server *server);
 
 /* Whether a new configuration names the same subtree. */
 bool cgroups_match(const struct server *server, const struct server_config *config);

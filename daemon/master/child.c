@@ -1,5 +1,6 @@
 #include "child.h"
 #include "server.h"
+#include "state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +34,7 @@ static void execute_or_exit(const char *path, const char *name, int link_fd)
     sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGUSR2, SIG_IGN);
     int null_fd = open("/dev/null", O_RDWR);
     if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0)
         _exit(EX_OSERR);
@@ -118,4 +120,47 @@ void child_free_all(struct server *server)
 {
     while (server->children != NULL)
         forget(server, server->children);
+}
+
+static void carry(struct state *state, struct child *child)
+{
+    uint32_t pid = (uint32_t)child->pid;
+    state_u32(state, &pid);
+    state_bool(state, &child->stuck);
+    state_bool(state, &child->reaped);
+    child->pid = (pid_t)pid;
+    /* Others than one process could be meant, or somebody else's. */
+    if (child->pid <= 1)
+        state_refuse(state);
+}
+
+void child_carry_all(struct state *state, struct server *server)
+{
+    struct child **at = &server->children;
+    while (state_more(state, *at != NULL)) {
+        if (!state->saving && (*at = calloc(1, sizeof **at)) == NULL) {
+            state_refuse(state);
+            return;
+        }
+        carry(state, *at);
+        at = &(*at)->next;
+    }
+}
+
+void child_carry(struct state *state, struct server *server, struct child **held)
+{
+    unsigned number = 0;
+    struct child *child = server->children;
+    if (state->saving && *held != NULL)
+        for (number = 1; child != *held; child = child->next)
+            number++;
+    state_unsigned(state, &number);
+    if (state->saving || number == 0)
+        return;
+    for (child = server->children; child != NULL && number > 1; number--)
+        child = child->next;
+    if (child == NULL)
+        state_refuse(state);
+    else
+        *held = child_ref(child);
 }

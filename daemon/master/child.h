@@ -23,6 +23,7 @@ struct child {
 };
 
 struct server;
+struct state;
 
 /* Takes note of a process that was just forked; the caller holds it. NULL if memory ran out. */
 struct child *child_new(struct server *server, pid_t pid);
@@ -36,6 +37,10 @@ int child_execute(struct server *server, const char *path, const char *name, enu
                   struct ipc *link, struct child **child, struct err *err);
 
 struct child *child_ref(struct child *child);
+
+/* All of them, held by nobody yet (state.h); then each holder. */
+void child_carry_all(struct state *state, struct server *server);
+void child_carry(struct state *state, struct server *server, struct child **held);
 
 /* Gives it back. One that is stuck is killed when the last holder does so; any other ends by its
  * closed link. `child` may be NULL. */

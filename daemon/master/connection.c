@@ -46,7 +46,7 @@ static void name_address(const struct sockaddr *addr, socklen_t len, char *host,
     *port = (uint16_t)strtoul(service, NULL, 10);
 }
 
-static void on_login_timeout(struct loop_timer *timer)
+void connection_on_login_timeout(struct loop_timer *timer)
 {
     struct connection *connection = CONTAINER_OF(timer, struct connection, timer);
     connection->timed_out = true;
@@ -112,7 +112,7 @@ void connection_end(struct connection *connection, const char *why)
     (void)shutdown(connection->link.fd, SHUT_RDWR);
 }
 
-static void on_farewell_over(struct loop_timer *timer)
+void connection_on_farewell_over(struct loop_timer *timer)
 {
     connection_end(CONTAINER_OF(timer, struct connection, timer), "its session does not close it");
 }
@@ -125,7 +125,8 @@ void connection_close(struct connection *connection, const char *why)
         return;
     if (connection->end_reason[0] == '\0')
         (void)snprintf(connection->end_reason, sizeof connection->end_reason, "%s", why);
-    (void)loop_arm(connection->server->loop, &connection->timer, FAREWELL_MS, on_farewell_over);
+    (void)loop_arm(connection->server->loop, &connection->timer, FAREWELL_MS,
+                   connection_on_farewell_over);
     connection_send(connection, &msg, NULL, 0);
 }
 
@@ -150,7 +151,7 @@ void connection_send(struct connection *connection, const struct ipc_msg *msg, c
     }
 }
 
-static void on_linger_over(struct loop_timer *timer)
+void connection_on_linger_over(struct loop_timer *timer)
 {
     connection_free(CONTAINER_OF(timer, struct connection, timer));
 }
@@ -168,7 +169,7 @@ static void close_link(struct connection *connection)
     startup_judge(connection);
     leave_tenant(connection);
     if (connection->died ||
-        loop_arm(server->loop, &connection->timer, LINGER_MS, on_linger_over) < 0)
+        loop_arm(server->loop, &connection->timer, LINGER_MS, connection_on_linger_over) < 0)
         connection_free(connection);
 }
 
@@ -198,7 +199,8 @@ static int open_link(struct connection *connection, int socket_fd, struct err *e
         loop_add(server->loop, &connection->source, connection->link.fd, on_link, err) < 0 ||
         zygote_ask_accept(server->zygote, connection->number, socket_fd, theirs, err) < 0)
         return -1;
-    return loop_arm(server->loop, &connection->timer, config->login_grace_ms, on_login_timeout);
+    return loop_arm(server->loop, &connection->timer, config->login_grace_ms,
+                    connection_on_login_timeout);
 }
 
 static void name_local(struct connection *connection, int socket_fd, const struct sockaddr *told)
@@ -212,27 +214,35 @@ static void name_local(struct connection *connection, int socket_fd, const struc
                      &connection->local_port);
 }
 
+struct connection *connection_new(struct server *server)
+{
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (connection == NULL)
+        return NULL;
+    *connection = (struct connection){.server = server,
+                                      .next = server->connections,
+                                      .link = {.fd = -1},
+                                      .source = {.fd = -1},
+                                      .pidfd = -1,
+                                      .share = {.fd = -1}};
+    if (connection->next != NULL)
+        connection->next->prev = connection;
+    server->connections = connection;
+    server->n_connections++;
+    return connection;
+}
+
 void connection_start(struct server *server, int socket_fd, const struct client *client)
 {
     cleanup_fd int owned_fd = socket_fd;
     const struct sockaddr *peer = client->peer;
-    struct connection *connection = calloc(1, sizeof *connection);
-    if (connection == NULL || server->zygote == NULL) {
-        free(connection);
+    struct connection *connection = server->zygote != NULL ? connection_new(server) : NULL;
+    if (connection == NULL)
         return;
-    }
-    *connection = (struct connection){
-        .server = server,
-        .next = server->connections,
-        .number = ++server->conn_count,
-        .link = {.fd = -1},
-        .source = {.fd = -1},
-        .pidfd = -1,
-        .share = {.fd = -1},
-        .signer = signer_ref(zygote_signer(server->zygote)),
-        .started_ms = loop_now_ms(),
-        .judged = client->is_balancer,
-    };
+    connection->number = ++server->conn_count;
+    connection->signer = signer_ref(zygote_signer(server->zygote));
+    connection->started_ms = loop_now_ms();
+    connection->judged = client->is_balancer;
     memcpy(&connection->peer, peer,
            peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
     (void)snprintf(connection->id, sizeof connection->id, "%s-%" PRIu64, server->run_id,
@@ -240,10 +250,6 @@ void connection_start(struct server *server, int socket_fd, const struct client 
     name_address(peer, sizeof(struct sockaddr_storage), connection->peer_host,
                  sizeof connection->peer_host, &connection->peer_port);
     name_local(connection, owned_fd, client->local);
-    if (connection->next != NULL)
-        connection->next->prev = connection;
-    server->connections = connection;
-    server->n_connections++;
     connection->from = gate_hold_source(server, peer);
     startup_begin(connection);
     struct err err = {0};
@@ -396,5 +402,24 @@ static void on_link(struct loop_source *source)
         dispatch(connection, &in.msg);
         ipc_drop_fds(&in);
         break;
+    }
+}
+
+void connections_pause(struct server *server)
+{
+    for (struct connection *c = server->connections; c != NULL; c = c->next)
+        loop_remove(server->loop, &c->source);
+}
+
+void connections_resume(struct server *server)
+{
+    struct err err = {0};
+    for (struct connection *c = server->connections, *next; c != NULL; c = next) {
+        next = c->next;
+        if (c->link.fd < 0 || c->source.fd >= 0 ||
+            loop_add(server->loop, &c->source, c->link.fd, on_link, &err) == 0)
+            continue;
+        log_line(LOG_LEVEL_ERROR, "connection %s: %s", c->id, err.text);
+        connection_free(c);
     }
 }

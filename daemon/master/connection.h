@@ -13,6 +13,9 @@
 
 #include <sys/socket.h>
 
+struct state;
+
+/* What is added here goes along with a handover by connection_state.c. */
 struct connection {
     struct server *server;
     struct connection *prev, *next;
@@ -96,6 +99,23 @@ void connection_send(struct connection *connection, const struct ipc_msg *msg, c
 
 /* NULL if it is gone. */
 struct connection *connection_find(struct server *server, uint64_t number);
+
+/* Stop and go on reading from sessions: what they say meanwhile waits in their links. */
+void connections_pause(struct server *server);
+void connections_resume(struct server *server);
+
+/* Makes an empty one, the newest; NULL if memory ran out. */
+struct connection *connection_new(struct server *server);
+
+/* All of them, as they are; restored they are paused (state.h). Then each that belongs to one, or
+ * to none. */
+void connection_carry_all(struct state *state, struct server *server);
+void connection_carry(struct state *state, struct server *server, struct connection **connection);
+
+/* What its timer may call. */
+void connection_on_login_timeout(struct loop_timer *timer);
+void connection_on_farewell_over(struct loop_timer *timer);
+void connection_on_linger_over(struct loop_timer *timer);
 
 void connection_on_ans_accept(struct server *server, struct ipc_in *in);
 

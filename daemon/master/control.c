@@ -2,6 +2,7 @@
 #include "cleanup.h"
 #include "generation.h"
 #include "log.h"
+#include "state.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -60,6 +61,22 @@ void control_serve(struct server *server)
     if (control != NULL && control->source.fd < 0 &&
         loop_add(server->loop, &control->source, control->sock.fd, on_connection, &err) < 0)
         log_line(LOG_LEVEL_ERROR, "control socket: %s", err.text);
+}
+
+void control_carry(struct state *state, struct server *server)
+{
+    bool there = server->control != NULL;
+    state_bool(state, &there);
+    if (!there)
+        return;
+    if (!state->saving && (server->control = calloc(1, sizeof *server->control)) == NULL) {
+        state_refuse(state);
+        return;
+    }
+    if (!state->saving)
+        *server->control = (struct control_point){
+            .server = server, .sock = CONTROL_SOCKET_NONE, .source = {.fd = -1}};
+    control_socket_carry(state, &server->control->sock);
 }
 
 static void client_free(struct control_client *client)

@@ -8,8 +8,7 @@
  * A new verb is a message (messages.h), a line in the table of control.c, and a function that ends
  * with control_end(): at once, or later if it keeps the client waiting (enum control_await).
  *
- * For a re-execution nothing has to survive: clients are dropped, and a socket file whose server is
- * gone is replaced by the next one.
+ * Of a re-execution clients hear that their connection has ended; the socket stays.
  */
 #ifndef POSTERN_DAEMON_MASTER_CONTROL_H
 #define POSTERN_DAEMON_MASTER_CONTROL_H
@@ -78,6 +77,9 @@ struct control_point {
  * on. Returns 0, or -1 with err. */
 int control_open(struct server *server, const struct server_config *config, struct err *err);
 void control_serve(struct server *server);
+/* The socket, if there is one; of its clients none (state.h). */
+struct state;
+void control_carry(struct state *state, struct server *server);
 void control_close(struct server *server);
 
 /* A new configuration is in force. */

@@ -1,5 +1,6 @@
 #include "control_socket.h"
 #include "cleanup.h"
+#include "state.h"
 #include "trusted_path.h"
 
 #include <errno.h>
@@ -176,4 +177,19 @@ void control_socket_close(struct control_socket *sock)
     close_fd(&sock->fd);
     close_fd(&sock->dir_fd);
     *sock = CONTROL_SOCKET_NONE;
+}
+
+void control_socket_carry(struct state *state, struct control_socket *sock)
+{
+    uint64_t device = sock->device, inode = sock->inode;
+    state_fd(state, &sock->fd);
+    state_fd(state, &sock->dir_fd);
+    STATE_TEXT(state, sock->path);
+    state_u64(state, &device);
+    state_u64(state, &inode);
+    state_bool(state, &sock->made_dir);
+    sock->device = device;
+    sock->inode = inode;
+    if (sock->fd < 0 || sock->dir_fd < 0 || sock->path[0] != '/')
+        state_refuse(state);
 }

@@ -36,6 +36,10 @@ int control_socket_open(struct control_socket *sock, const char *path, struct er
 int control_socket_permit(const struct control_socket *sock, const struct server_config *config,
                           struct err *err);
 
+/* For a handover (state.h). */
+struct state;
+void control_socket_carry(struct state *state, struct control_socket *sock);
+
 /* Closes it and removes what control_socket_open() has made, as far as it is still ours. */
 void control_socket_close(struct control_socket *sock);
 

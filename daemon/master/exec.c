@@ -31,19 +31,25 @@ struct exec *exec_find(const struct connection *connection, uint32_t channel)
     return exec;
 }
 
-static void link_exec(struct exec *exec)
+void exec_link(struct exec *exec)
 {
     struct server *server = exec->server;
+    struct connection *connection = exec->connection;
     exec->next = server->execs;
     if (exec->next != NULL)
         exec->next->prev = exec;
     server->execs = exec;
     server->n_execs++;
-    server->n_running++;
-    exec->load->running++;
-    exec->next_of_connection = exec->connection->execs;
-    exec->connection->execs = exec;
-    exec->connection->n_execs_open++;
+    if (exec->load != NULL) {
+        server->n_running++;
+        exec->load->running++;
+    }
+    if (connection == NULL)
+        return;
+    exec->next_of_connection = connection->execs;
+    connection->execs = exec;
+    if (!exec->done)
+        connection->n_execs_open++;
 }
 
 /* Its place is free for another one. */
@@ -330,10 +336,15 @@ static void on_report(struct loop_source *source)
     }
 }
 
+int exec_watch(struct exec *exec, struct err *err)
+{
+    return loop_add(exec->server->loop, &exec->source, exec->report_fd, on_report, err);
+}
+
 static int watch(struct exec *exec, struct plumbing *p, struct err *err)
 {
     exec->report_fd = steal_fd(&p->report[0]);
-    return loop_add(exec->server->loop, &exec->source, exec->report_fd, on_report, err);
+    return exec_watch(exec, err);
 }
 
 /* What the session is to say when the idle limit is near; "" where it says nothing. */
@@ -408,7 +419,7 @@ int exec_start(struct connection *connection, const struct msg_req_exec *req,
     };
     (void)snprintf(exec->program, sizeof exec->program, "%s", decision->argv[0]);
     exec_command_take(&exec->command, req);
-    link_exec(exec);
+    exec_link(exec);
     if (plumbing_open(&p, decision->terminal, err) < 0 ||
         leaf_make(server, decision->login.tenant, exec, &exec->leaf, err) < 0 ||
         (exec->job = job_make(exec, req, decision, &p, err)) == NULL || watch(exec, &p, err) < 0 ||

@@ -18,7 +18,9 @@
 
 #include <time.h>
 
-/* What the audit says of every exec, allowed or not. */
+struct state;
+
+/* What the audit says of every exec, allowed or not. It goes along, too. */
 struct exec_record {
     char id[IPC_ID_MAX];
     char conn_id[IPC_ID_MAX];
@@ -32,6 +34,7 @@ struct exec_record {
     bool receipt; /* its client gets one */
 };
 
+/* What is added here goes along with a handover by exec_state.c. */
 struct exec {
     struct server *server;
     struct exec *prev, *next;
@@ -131,6 +134,17 @@ void exec_connection_gone(struct connection *connection);
 
 /* At the very end: closes the record of every exec that is left. */
 void exec_abandon_all(struct server *server);
+
+/* All of them, as they are (state.h). That no job is on its way to a spawner, exec_all_quiet()
+ * says. */
+void exec_carry_all(struct state *state, struct server *server);
+bool exec_all_quiet(const struct server *server);
+void exec_record_carry(struct state *state, struct exec_record *record);
+
+/* Puts it into the lists that it belongs to, by what it holds. */
+void exec_link(struct exec *exec);
+/* Hears its worker. Returns 0, or -1 with err. */
+int exec_watch(struct exec *exec, struct err *err);
 
 /* What the spawner of the generation says of a job. */
 void exec_on_ans_spawn(struct generation *generation, struct ipc_in *in);

@@ -36,7 +36,6 @@ enum {
 };
 
 static void on_spawner(struct loop_source *source);
-static void on_no_answer(struct loop_timer *timer);
 
 /* It ends by its closed link when the last of its sandboxes has. */
 static void drop_spawner(struct generation *generation)
@@ -98,11 +97,11 @@ struct policy *generation_take_policy(struct policy *policy, const struct diags 
 }
 
 struct policy *generation_load_policy(const char *config_path, struct host_judge *judge,
-                                      bool to_terminal, struct err *err)
+                                      bool to_terminal, struct policy_texts *texts, struct err *err)
 {
     struct diags diags = {0};
     size_t n_errors;
-    struct policy_source source = {.host = &policy_files_host,
+    struct policy_source source = {.host = policy_texts_host(texts),
                                    .config_path = config_path,
                                    .judge = host_judge,
                                    .judge_user = judge};
@@ -124,9 +123,9 @@ static int start_spawner(struct generation *generation, struct err *err)
     server->metrics.counters.spawner_starts++;
     if (generation->child == NULL)
         err_set(err, ENOMEM, "spawner");
-    else if (loop_add(server->loop, &generation->source, generation->spawner.fd, on_spawner, err) ==
-                 0 &&
-             loop_arm(server->loop, &generation->answer_timer, READY_MS, on_no_answer) == 0)
+    else if (generation_watch(generation, err) == 0 &&
+             loop_arm(server->loop, &generation->answer_timer, READY_MS, generation_on_no_answer) ==
+                 0)
         return 0;
     drop_spawner(generation);
     return -1;
@@ -152,7 +151,14 @@ static int find_session_user(struct generation *generation, struct err *err)
     return 0;
 }
 
-struct generation *generation_start(struct server *server, struct policy *policy, struct err *err)
+int generation_watch(struct generation *generation, struct err *err)
+{
+    return loop_add(generation->server->loop, &generation->source, generation->spawner.fd,
+                    on_spawner, err);
+}
+
+struct generation *generation_start(struct server *server, struct policy *policy,
+                                    struct policy_texts *texts, struct err *err)
 {
     struct generation *generation = calloc(1, sizeof *generation);
     if (generation == NULL) {
@@ -162,16 +168,20 @@ struct generation *generation_start(struct server *server, struct policy *policy
     }
     *generation = (struct generation){
         .server = server,
+        .next = server->generations,
         .state = GENERATION_NEXT,
         /* A number that is refused is given again: what counts is what has served. */
         .number = server->generation_count + 1,
         .policy = policy,
         .recordings_fd = -1,
+        .texts = -1,
         .spawner = {.fd = -1},
         .source = {.fd = -1},
         .refs = 1,
     };
-    if (find_session_user(generation, err) < 0 ||
+    server->generations = generation;
+    if (policy_texts_seal(texts, &generation->texts, err) < 0 ||
+        find_session_user(generation, err) < 0 ||
         audit_sink_open(&generation->audit, &policy->server, err) < 0 ||
         recordings_open(policy, &generation->recordings_fd, err) < 0 ||
         start_spawner(generation, err) < 0) {
@@ -191,11 +201,16 @@ void generation_unref(struct generation *generation)
 {
     if (generation == NULL || --generation->refs > 0)
         return;
+    struct generation **at = &generation->server->generations;
+    while (*at != generation)
+        at = &(*at)->next;
+    *at = generation->next;
     drop_spawner(generation);
     signer_unref(steal_ptr(generation->signer));
     loop_disarm(generation->server->loop, &generation->respawn_timer);
     audit_sink_close(&generation->audit);
     close_fd(&generation->recordings_fd);
+    close_fd(&generation->texts);
     log_line(LOG_LEVEL_DEBUG, "generation %" PRIu64 " is gone", generation->number);
     policy_free(generation->policy);
     free(generation);
@@ -295,18 +310,18 @@ static void accept_next(struct generation *generation)
         reload_start(server);
 }
 
-static void on_respawn(struct loop_timer *timer)
+void generation_on_respawn(struct loop_timer *timer)
 {
     struct generation *generation = CONTAINER_OF(timer, struct generation, respawn_timer);
     struct err err = {0};
     /* A child of one thread could wait for ever for a lock that another one held. */
     if (reload_is_running(generation->server)) {
-        (void)loop_arm(generation->server->loop, timer, AFTER_RELOAD_MS, on_respawn);
+        (void)loop_arm(generation->server->loop, timer, AFTER_RELOAD_MS, generation_on_respawn);
         return;
     }
     if (start_spawner(generation, &err) < 0) {
         log_line(LOG_LEVEL_ERROR, "%s", err.text);
-        (void)loop_arm(generation->server->loop, timer, RESPAWN_MS, on_respawn);
+        (void)loop_arm(generation->server->loop, timer, RESPAWN_MS, generation_on_respawn);
     }
 }
 
@@ -336,14 +351,15 @@ static void spawner_lost(struct generation *generation, const char *why)
     /* Whoever has waited for so many of them had better know. */
     if (delay > 0)
         job_drop_waiting(generation);
-    (void)loop_arm(generation->server->loop, &generation->respawn_timer, delay, on_respawn);
+    (void)loop_arm(generation->server->loop, &generation->respawn_timer, delay,
+                   generation_on_respawn);
 }
 
 /*
  * It is stopped, or hangs in the kernel. What it runs goes on without it; so it is killed, which
  * would end its sandboxes, only when the last of them has ended.
  */
-static void on_no_answer(struct loop_timer *timer)
+void generation_on_no_answer(struct loop_timer *timer)
 {
     struct generation *generation = CONTAINER_OF(timer, struct generation, answer_timer);
     bool was_ready = generation->ready;
@@ -359,7 +375,7 @@ void generation_await_answer(struct generation *generation)
 {
     if (generation->n_unanswered++ == 0)
         (void)loop_arm(generation->server->loop, &generation->answer_timer, ANSWER_MS,
-                       on_no_answer);
+                       generation_on_no_answer);
 }
 
 static void on_answer(struct generation *generation)
@@ -370,7 +386,7 @@ static void on_answer(struct generation *generation)
     if (generation->n_unanswered == 0)
         loop_disarm(loop, &generation->answer_timer);
     else
-        (void)loop_arm(loop, &generation->answer_timer, ANSWER_MS, on_no_answer);
+        (void)loop_arm(loop, &generation->answer_timer, ANSWER_MS, generation_on_no_answer);
 }
 
 static void on_spawner_ready(struct generation *generation, struct ipc_in *in)

@@ -5,6 +5,7 @@
 #include "exec.h"
 #include "log.h"
 #include "note.h"
+#include "state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,6 +69,16 @@ static int make(const struct cgroups *cgroups, const struct tenant *tenant,
     return 0;
 }
 
+static void init(struct leaf *leaf, struct server *server)
+{
+    *leaf = (struct leaf){.server = server,
+                          .fd = -1,
+                          .pidfd = -1,
+                          .source = {.fd = -1},
+                          .events = -1,
+                          .refusals = {.fd = -1}};
+}
+
 static int make_named(struct server *server, const struct tenant *tenant,
                       const struct cgroup_limits *limits, const char *name, struct leaf **out,
                       struct err *err)
@@ -79,12 +90,7 @@ static int make_named(struct server *server, const struct tenant *tenant,
     struct leaf *leaf = calloc(1, sizeof *leaf);
     if (leaf == NULL)
         return err_set(err, ENOMEM, "cgroup");
-    *leaf = (struct leaf){.server = server,
-                          .fd = -1,
-                          .pidfd = -1,
-                          .source = {.fd = -1},
-                          .events = -1,
-                          .refusals = {.fd = -1}};
+    init(leaf, server);
     int n = snprintf(leaf->name, sizeof leaf->name, "%s", name);
     if (n < 0 || (size_t)n >= sizeof leaf->name || make(cgroups, tenant, limits, leaf, err) < 0) {
         close_fd(&leaf->fd);
@@ -195,6 +201,7 @@ static void forget(struct leaf *leaf)
         *at = leaf->next;
     loop_remove(leaf->server->loop, &leaf->source);
     loop_disarm(leaf->server->loop, &leaf->timer);
+    stop_watching(leaf);
     close_fd(&leaf->pidfd);
     close_fd(&leaf->fd);
     free(leaf);
@@ -263,4 +270,91 @@ void leaf_forget_dying(struct cgroups *cgroups)
 {
     while (cgroups->dying != NULL)
         forget(cgroups->dying);
+}
+
+/* NULL, and the state is refused, if memory ran out. */
+static struct leaf *restore_one(struct state *state, struct server *server)
+{
+    struct leaf *leaf = calloc(1, sizeof *leaf);
+    if (leaf == NULL) {
+        state_refuse(state);
+        return NULL;
+    }
+    init(leaf, server);
+    return leaf;
+}
+
+static void carry_names(struct state *state, struct leaf *leaf)
+{
+    STATE_TEXT(state, leaf->tenant);
+    STATE_TEXT(state, leaf->name);
+    if (!state->saving && state_is_good(state) &&
+        (leaf->server->cgroups->root < 0 || !cgroup_is_name(leaf->tenant) ||
+         !cgroup_is_name(leaf->name)))
+        state_refuse(state);
+}
+
+static void carry_living(struct state *state, struct leaf *leaf, struct exec *exec)
+{
+    carry_names(state, leaf);
+    state_u64(state, &leaf->id);
+    state_fd(state, &leaf->fd);
+    state_fd(state, &leaf->events);
+    if (state->saving)
+        return;
+    leaf->exec = exec;
+    if (exec == NULL ? leaf->fd >= 0 || leaf->events >= 0 : leaf->fd < 0)
+        state_refuse(state);
+    if (state_is_good(state) && leaf->events >= 0 &&
+        loop_add_changing(leaf->server->loop, &leaf->refusals, leaf->events, on_refusals, NULL) < 0)
+        state_refuse(state);
+}
+
+void leaf_carry(struct state *state, struct server *server, struct exec *exec, struct leaf **leaf)
+{
+    bool there = *leaf != NULL;
+    state_bool(state, &there);
+    if (!there)
+        return;
+    struct leaf *l = state->saving ? *leaf : restore_one(state, server);
+    if (l == NULL)
+        return;
+    carry_living(state, l, exec);
+    if (state_is_good(state))
+        *leaf = l;
+    else if (!state->saving)
+        forget(l);
+}
+
+static void carry_dying(struct state *state, struct leaf *leaf)
+{
+    carry_names(state, leaf);
+    state_fd(state, &leaf->pidfd);
+    state_unsigned(state, &leaf->tries);
+}
+
+static void restore_dying(struct state *state, struct server *server)
+{
+    struct leaf *leaf = restore_one(state, server);
+    if (leaf == NULL)
+        return;
+    carry_dying(state, leaf);
+    leaf->next = server->cgroups->dying;
+    server->cgroups->dying = leaf;
+    if (!state_is_good(state))
+        forget(leaf);
+    /* It looks again soon, whether or not its worker has ended by then. */
+    else if (loop_arm(server->loop, &leaf->timer, RETRY_MS, on_retry) < 0)
+        state_refuse(state);
+}
+
+void leaf_carry_dying(struct state *state, struct server *server)
+{
+    for (struct leaf *leaf = server->cgroups->dying; state->saving && leaf != NULL;
+         leaf = leaf->next) {
+        (void)state_more(state, true);
+        carry_dying(state, leaf);
+    }
+    while (state_more(state, false))
+        restore_dying(state, server);
 }

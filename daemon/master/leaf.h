@@ -38,6 +38,11 @@ bool leaf_usage(const struct leaf *leaf, struct cgroup_usage *usage, bool *total
  */
 void leaf_end(struct leaf *leaf, int pidfd);
 
+/* The leaf of an exec, or one that is held (exec is NULL); or NULL (state.h). */
+void leaf_carry(struct state *state, struct server *server, struct exec *exec, struct leaf **leaf);
+/* Those that are being removed. */
+void leaf_carry_dying(struct state *state, struct server *server);
+
 /* One more try of every removal that is due; whether all are done. For the very end. */
 bool leaf_remove_dying(struct cgroups *cgroups);
 /* Forgets the rest. */

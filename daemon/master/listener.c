@@ -6,6 +6,7 @@
 #include "generation.h"
 #include "log.h"
 #include "proxied.h"
+#include "state.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,6 +17,8 @@
 #include <sysexits.h>
 
 enum {
+    LISTEN_MAX = 1024, /* a bound for what is restored; a policy is far below */
+    HOST_BYTES_MAX = 256,
     BACKLOG = 1024,
     ACCEPTS_PER_TURN = 16, /* then others have their turn */
     OUT_OF_FDS_MS = 500,
@@ -273,7 +276,7 @@ void listeners_resume(struct server *server)
     struct listeners *listeners = server->listeners;
     /* Both are needed to serve: at start either may be there first. */
     if (listeners == NULL || !listeners->paused || server->zygote == NULL ||
-        server->current == NULL || server->stopping)
+        server->current == NULL || server->stopping || server->paused)
         return;
     listeners->paused = false;
     for (size_t i = 0; i < listeners->n; i++) {
@@ -339,4 +342,39 @@ bool listeners_match(const struct server *server, const struct server_config *co
         n_open += open;
     }
     return n_open == server->listeners->n;
+}
+
+static void carry(struct state *state, struct listener *listener)
+{
+    state_fd(state, &listener->fd);
+    state_string(state, &listener->host, HOST_BYTES_MAX);
+    state_u16(state, &listener->port);
+    state_bool(state, &listener->proxy);
+    if (listener->fd < 0 || listener->host == NULL)
+        state_refuse(state);
+}
+
+void listeners_carry(struct state *state, struct server *server)
+{
+    struct listeners *listeners = server->listeners;
+    size_t n = listeners != NULL ? listeners->n : 0;
+    bool passed = listeners != NULL && listeners->passed;
+    state_size(state, &n, LISTEN_MAX);
+    state_bool(state, &passed);
+    if (!state->saving) {
+        listeners = server->listeners = calloc(1, sizeof *listeners);
+        if (listeners == NULL ||
+            (listeners->items = calloc(n + 1, sizeof(struct listener))) == NULL) {
+            state_refuse(state);
+            return;
+        }
+        listeners->paused = true;
+        listeners->passed = passed;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!state->saving)
+            listeners->items[listeners->n++] =
+                (struct listener){.server = server, .source = {.fd = -1}, .fd = -1};
+        carry(state, &listeners->items[i]);
+    }
 }

@@ -8,6 +8,8 @@
 #include "json.h"
 #include "server.h"
 
+struct state;
+
 /*
  * Binds every address; connections queue in the kernel until listeners_resume(). A socket that
  * systemd passes (activation.h) serves the 'listen =' with its address, or, without any, all of
@@ -16,6 +18,9 @@
  */
 int listeners_open(struct server *server, const struct server_config *config, struct err *err);
 void listeners_close(struct server *server);
+
+/* All of them, as they are; restored they are paused (state.h). */
+void listeners_carry(struct state *state, struct server *server);
 
 /* Says on the log what is listened on, with the ports that the kernel chose. */
 void listeners_announce(const struct server *server);

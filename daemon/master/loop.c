@@ -121,8 +121,8 @@ static void heap_settle(struct loop *loop, struct loop_timer *timer)
     heap_put(loop, slot, timer);
 }
 
-int loop_arm(struct loop *loop, struct loop_timer *timer, uint64_t delay_ms,
-             void (*on_due)(struct loop_timer *))
+int loop_arm_at(struct loop *loop, struct loop_timer *timer, uint64_t due_ms,
+                void (*on_due)(struct loop_timer *))
 {
     if (timer->slot == 0) {
         if (loop->n_timers + 1 >= loop->cap_timers) {
@@ -135,11 +135,18 @@ int loop_arm(struct loop *loop, struct loop_timer *timer, uint64_t delay_ms,
         }
         heap_put(loop, ++loop->n_timers, timer);
     }
-    uint64_t now = loop_now_ms();
-    timer->due_ms = delay_ms > UINT64_MAX - now ? UINT64_MAX : now + delay_ms;
+    timer->due_ms = due_ms;
     timer->on_due = on_due;
     heap_settle(loop, timer);
     return 0;
+}
+
+int loop_arm(struct loop *loop, struct loop_timer *timer, uint64_t delay_ms,
+             void (*on_due)(struct loop_timer *))
+{
+    uint64_t now = loop_now_ms();
+    return loop_arm_at(loop, timer, delay_ms > UINT64_MAX - now ? UINT64_MAX : now + delay_ms,
+                       on_due);
 }
 
 void loop_disarm(struct loop *loop, struct loop_timer *timer)

@@ -49,6 +49,9 @@ void loop_remove(struct loop *loop, struct loop_source *source);
 /* Arms or re-arms a timer `delay_ms` from now. Returns 0, or -1 if memory ran out. */
 int loop_arm(struct loop *loop, struct loop_timer *timer, uint64_t delay_ms,
              void (*on_due)(struct loop_timer *));
+/* The same for a moment of loop_now_ms(), which may have gone by. */
+int loop_arm_at(struct loop *loop, struct loop_timer *timer, uint64_t due_ms,
+                void (*on_due)(struct loop_timer *));
 /* Safe on a timer that isn't armed. */
 void loop_disarm(struct loop *loop, struct loop_timer *timer);
 

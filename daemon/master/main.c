@@ -1,6 +1,7 @@
 /* posternd(8): options, and the way from a command line to a running server. */
 #include "cleanup.h"
 #include "generation.h"
+#include "handover.h"
 #include "host_judge.h"
 #include "host_key_try.h"
 #include "log.h"
@@ -9,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -82,7 +84,11 @@ static int check(const struct options *options)
     struct err err = {0};
     struct host_key_tries tries = {0};
     struct host_judge judge = {.try_host_key = host_key_try, .tries = &tries};
-    struct policy *policy = generation_load_policy(options->config_path, &judge, true, &err);
+    struct policy_texts *texts = policy_texts_new();
+    if (texts == NULL)
+        return EX_OSERR;
+    struct policy *policy = generation_load_policy(options->config_path, &judge, true, texts, &err);
+    policy_texts_free(texts);
     const char *unseen = host_judge_unseen(&judge);
     if (unseen != NULL)
         fprintf(stderr, "posternd: %s\n", unseen);
@@ -132,23 +138,77 @@ static int fill_standard_fds(void)
     return 0;
 }
 
+/* It waits until we can hear it: it must not end us before. */
+static void hold_back_sigusr2(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* What the state was given for: to see whether we could go on with it. */
+static void check_state_and_exit(struct server *server, int state_fd) __attribute__((noreturn));
+
+static void check_state_and_exit(struct server *server, int state_fd)
+{
+    struct err err = {0};
+    if (handover_adopt(server, state_fd, true, &err) == 0)
+        (void)!write(STDOUT_FILENO, HANDOVER_READY, strlen(HANDOVER_READY));
+    else
+        fprintf(stderr, "%s\n", err.text);
+    /* Nothing of it is ours: what an orderly end does would be done to the server that runs. */
+    _exit(EX_OK);
+}
+
+/* The master, from here on to its end. */
+static int run(struct server *server, int state_fd)
+{
+    struct err err = {0};
+    int code, rc = state_fd >= 0 ? handover_adopt(server, state_fd, false, &err)
+                                 : server_start(server, &err);
+    if (rc < 0 && state_fd >= 0)
+        (void)err_wrap(&err, "can't take over");
+    if (rc < 0) {
+        log_line(LOG_LEVEL_ERROR, "%s", err.text);
+        code = err.code != 0 ? err.code : EX_OSERR;
+        /* Whatever was restored of it hangs in the air: our end ends all of it. */
+        if (state_fd >= 0)
+            _exit(code);
+    } else {
+        code = server_run(server);
+    }
+    bool served = server->announced;
+    server_free(server);
+    if (served && code == EX_OK)
+        log_line(LOG_LEVEL_INFO, "stopped");
+    return code;
+}
+
 int main(int argc, char **argv)
 {
     static struct server server = {.ready_fd = -1};
-    struct err err = {0};
+    bool checking;
+    hold_back_sigusr2();
     if (argc == 1 && strcmp(argv[0], SIGNER_NAME) == 0)
         return signer_main();
     if (fill_standard_fds() < 0)
         return EX_OSERR;
+    int state_fd = handover_inherited(&argc, &argv, &checking);
     int code = parse_options(argc, argv, &server.options);
     if (code >= 0)
         return code;
+    server.options.argv = argv;
     umask(077);
     /* A start that goes well is quiet on the terminal that it leaves. */
     log_open(true, server.options.foreground ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING);
     if (server.options.check_only)
         return check(&server.options);
-    /* A reload reads it again, long after we have left this directory. */
+    if (checking)
+        check_state_and_exit(&server, state_fd);
+    /* Both are read again, long after we have left this directory. */
+    char *program = handover_find_program();
+    server.options.program = program;
     char *absolute = realpath(server.options.config_path, NULL);
     if (absolute != NULL)
         server.options.config_path = absolute;
@@ -156,7 +216,7 @@ int main(int argc, char **argv)
         fputs("posternd: must be started by root: it builds sandboxes and changes users\n", stderr);
         return EX_NOPERM;
     }
-    if (!server.options.foreground) {
+    if (!server.options.foreground && state_fd < 0) {
         if (access("/dev/log", F_OK) < 0)
             fputs("posternd: warning: there is no syslog at /dev/log, so the log is lost; "
                   "-d logs to standard error\n",
@@ -169,17 +229,11 @@ int main(int argc, char **argv)
     }
     if (chdir("/") < 0)
         return EX_OSERR;
-    if (server_start(&server, &err) < 0) {
-        log_line(LOG_LEVEL_ERROR, "%s", err.text);
-        code = err.code != 0 ? err.code : EX_OSERR;
-    } else {
-        code = server_run(&server);
-    }
-    bool served = server.announced;
-    server_free(&server);
+    if (!server.options.foreground && state_fd >= 0)
+        log_open(false, LOG_LEVEL_INFO);
+    code = run(&server, state_fd);
     free(absolute);
-    if (served && code == EX_OK)
-        log_line(LOG_LEVEL_INFO, "stopped");
+    free(program);
     unsigned char told = (unsigned char)code;
     if (server.ready_fd >= 0)
         (void)!write(server.ready_fd, &told, 1);

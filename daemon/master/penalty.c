@@ -1,4 +1,5 @@
 #include "penalty.h"
+#include "state.h"
 
 #include <string.h>
 
@@ -109,5 +110,39 @@ void penalty_list(const struct penalties *penalties, uint64_t now_ms,
         bool runs = p.until_ms > now_ms;
         if (runs || p.points > 0)
             each(arg, &p.source, p.points, runs ? p.until_ms - now_ms : 0);
+    }
+}
+
+static struct penalty *next_used(struct penalties *penalties, size_t *at)
+{
+    while (*at < PENALTIES_MAX && !penalties->items[*at].used)
+        ++*at;
+    return *at < PENALTIES_MAX ? &penalties->items[(*at)++] : NULL;
+}
+
+static void carry(struct state *state, struct penalty *p)
+{
+    source_carry_key(state, &p->source);
+    state_u64(state, &p->until_ms);
+    state_u64(state, &p->last_ms);
+    state_u64(state, &p->points_ms);
+    state_u64(state, &p->level_ms);
+    state_u32(state, &p->points);
+    state_u32(state, &p->level);
+    p->used = true;
+}
+
+void penalty_carry(struct state *state, struct penalties *penalties)
+{
+    size_t at = 0;
+    struct penalty *p = next_used(penalties, &at);
+    for (size_t n = 0; state_more(state, p != NULL); n++) {
+        if (n == PENALTIES_MAX) {
+            state_refuse(state);
+            return;
+        }
+        carry(state, state->saving ? p : &penalties->items[n]);
+        if (state->saving)
+            p = next_used(penalties, &at);
     }
 }

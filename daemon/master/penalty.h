@@ -44,6 +44,11 @@ struct penalties {
     struct penalty items[PENALTIES_MAX];
 };
 
+struct state;
+
+/* All of them (state.h). */
+void penalty_carry(struct state *state, struct penalties *penalties);
+
 /* Writes an offence down. Returns how long its source is not served from now on, if that begins
  * with it or gets longer, else 0. */
 uint64_t penalty_add(struct penalties *penalties, const struct source_key *source,

@@ -65,7 +65,7 @@ void presence_end(struct connection *connection)
     count_for(connection, NULL);
 }
 
-static void on_lost(struct loop_timer *timer)
+void presence_on_lost(struct loop_timer *timer)
 {
     struct connection *connection = CONTAINER_OF(timer, struct connection, timer);
     connection_close(connection, connection->end_reason);
@@ -82,13 +82,13 @@ static void show_out(struct connection *connection, const char *why)
         connection_close(connection, why);
     else
         (void)loop_arm(server->loop, &connection->timer,
-                       connection->execs != NULL ? LOST_MS : FAREWELL_MS, on_lost);
+                       connection->execs != NULL ? LOST_MS : FAREWELL_MS, presence_on_lost);
 }
 
 void presence_exec_gone(struct connection *connection)
 {
     if (connection->lost && !connection->closing && connection->execs == NULL)
-        (void)loop_arm(connection->server->loop, &connection->timer, FAREWELL_MS, on_lost);
+        (void)loop_arm(connection->server->loop, &connection->timer, FAREWELL_MS, presence_on_lost);
 }
 
 static void judge(struct connection *connection)

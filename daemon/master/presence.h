@@ -21,6 +21,9 @@ void presence_end(struct connection *connection);
  */
 void presence_rejudge(struct server *server);
 
+/* The timer of a connection that is shown out: its time is over. */
+void presence_on_lost(struct loop_timer *timer);
+
 /* One of its execs has gone for good. */
 void presence_exec_gone(struct connection *connection);
 

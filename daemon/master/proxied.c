@@ -6,6 +6,7 @@
 #include "generation.h"
 #include "log.h"
 #include "proxy_header.h"
+#include "state.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -29,6 +30,15 @@ struct proxied {
 static const struct server_config *config_of(const struct server *server)
 {
     return &server->current->policy->server;
+}
+
+static void link_newest(struct proxied *proxied)
+{
+    struct server *server = proxied->server;
+    proxied->older = server->last_proxied;
+    *(proxied->older != NULL ? &proxied->older->newer : &server->proxied) = proxied;
+    server->last_proxied = proxied;
+    server->n_proxied++;
 }
 
 static void proxied_free(struct proxied *proxied)
@@ -147,16 +157,11 @@ void proxied_start(struct server *server, int socket_fd, const struct sockaddr *
     struct proxied *proxied = calloc(1, sizeof *proxied);
     if (proxied == NULL)
         return;
-    *proxied = (struct proxied){.server = server,
-                                .older = server->last_proxied,
-                                .source = {.fd = -1},
-                                .fd = steal_fd(&fd),
-                                .since_ms = loop_now_ms()};
+    *proxied = (struct proxied){
+        .server = server, .source = {.fd = -1}, .fd = steal_fd(&fd), .since_ms = loop_now_ms()};
     memcpy(&proxied->peer, peer,
            peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
-    *(proxied->older != NULL ? &proxied->older->newer : &server->proxied) = proxied;
-    server->last_proxied = proxied;
-    server->n_proxied++;
+    link_newest(proxied);
     if (loop_add(server->loop, &proxied->source, proxied->fd, on_readable, &err) < 0 ||
         loop_arm(server->loop, &proxied->timer, config_of(server)->login_grace_ms, on_late) < 0)
         refuse(proxied, "the server is out of memory");
@@ -166,4 +171,54 @@ void proxied_close_all(struct server *server)
 {
     while (server->proxied != NULL)
         proxied_free(server->proxied);
+}
+
+void proxied_pause(struct server *server)
+{
+    for (struct proxied *p = server->proxied; p != NULL; p = p->newer)
+        loop_remove(server->loop, &p->source);
+}
+
+void proxied_resume(struct server *server)
+{
+    for (struct proxied *p = server->proxied, *next; p != NULL; p = next) {
+        next = p->newer;
+        if (loop_add(server->loop, &p->source, p->fd, on_readable, NULL) < 0)
+            refuse(p, "the server is out of memory");
+    }
+}
+
+static void carry(struct state *state, struct proxied *proxied)
+{
+    static void (*const due[])(struct loop_timer *) = {on_late};
+    state_fd(state, &proxied->fd);
+    state_u64(state, &proxied->since_ms);
+    state_address(state, &proxied->peer);
+    state_size(state, &proxied->len, sizeof proxied->buf);
+    state_bytes(state, proxied->buf, proxied->len);
+    state_timer(state, proxied->server->loop, &proxied->timer, due, array_len(due));
+    if (proxied->fd < 0 || proxied->timer.slot == 0)
+        state_refuse(state);
+}
+
+static void restore(struct state *state, struct server *server)
+{
+    struct proxied *proxied = calloc(1, sizeof *proxied);
+    if (proxied == NULL) {
+        state_refuse(state);
+        return;
+    }
+    *proxied = (struct proxied){.server = server, .source = {.fd = -1}, .fd = -1};
+    link_newest(proxied);
+    carry(state, proxied);
+}
+
+void proxied_carry_all(struct state *state, struct server *server)
+{
+    for (struct proxied *p = server->proxied; state->saving && p != NULL; p = p->newer) {
+        (void)state_more(state, true);
+        carry(state, p);
+    }
+    while (state_more(state, false))
+        restore(state, server);
 }

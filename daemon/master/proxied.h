@@ -7,6 +7,8 @@
 
 #include "server.h"
 
+struct state;
+
 #include <sys/socket.h>
 
 /* Takes an accepted socket (owned in any case) of the balancer at `peer`; one that is not in
@@ -15,5 +17,12 @@ void proxied_start(struct server *server, int socket_fd, const struct sockaddr *
 
 /* Closes those that wait. */
 void proxied_close_all(struct server *server);
+
+/* Stop and go on reading from them. */
+void proxied_pause(struct server *server);
+void proxied_resume(struct server *server);
+
+/* All of them, as they are; restored they are paused (state.h). */
+void proxied_carry_all(struct state *state, struct server *server);
 
 #endif

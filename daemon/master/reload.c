@@ -6,7 +6,6 @@
 #include "listener.h"
 #include "log.h"
 #include "notify.h"
-#include "policy_files.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -20,6 +19,7 @@ struct reload {
     bool again;                /* asked for once more meanwhile */
     struct host_limits limits; /* the thread's own */
     struct host_judge judge;
+    struct policy_texts *texts;
     struct policy *policy;
     struct diags diags;
 };
@@ -30,7 +30,7 @@ static void on_loaded(struct loop_source *source);
 static void *load(void *arg)
 {
     struct reload *reload = arg;
-    struct policy_source source = {.host = &policy_files_host,
+    struct policy_source source = {.host = policy_texts_host(reload->texts),
                                    .config_path = reload->server->options.config_path,
                                    .judge = host_judge,
                                    .judge_user = &reload->judge};
@@ -44,6 +44,7 @@ static void free_reload(struct reload *reload)
     int fd = reload->source.fd;
     loop_remove(reload->server->loop, &reload->source);
     close_fd(&fd);
+    policy_texts_free(reload->texts);
     free(reload);
 }
 
@@ -67,7 +68,7 @@ static void refuse(struct server *server, size_t n_errors, const struct err *err
 
 /* Everything that can be wrong with a new policy is found before anything of it counts. */
 static struct generation *start_generation(struct server *server, struct policy *policy,
-                                           struct err *err)
+                                           struct policy_texts *texts, struct err *err)
 {
     if (hostkeys_check(&policy->server, err) < 0) {
         policy_free(policy);
@@ -78,7 +79,7 @@ static struct generation *start_generation(struct server *server, struct policy 
                  "the listen addresses have changed: that takes effect at the next start");
     if (!cgroups_match(server, &policy->server))
         log_line(LOG_LEVEL_WARNING, "'cgroup' has changed: that takes effect at the next start");
-    return generation_start(server, policy, err);
+    return generation_start(server, policy, texts, err);
 }
 
 static void take_over(struct server *server, const struct reload *reload, struct diags *diags)
@@ -87,7 +88,8 @@ static void take_over(struct server *server, const struct reload *reload, struct
     size_t n_errors = 0;
     struct policy *policy =
         generation_take_policy(reload->policy, diags, reload->judge.code, false, &n_errors, &err);
-    struct generation *next = policy == NULL ? NULL : start_generation(server, policy, &err);
+    struct generation *next =
+        policy == NULL ? NULL : start_generation(server, policy, reload->texts, &err);
     reload_result_keep(&server->last_reload, diags);
     if (next == NULL) {
         refuse(server, n_errors, &err);
@@ -130,10 +132,14 @@ void reload_start(struct server *server)
         refuse(server, 0, &err);
         return;
     }
-    *reload =
-        (struct reload){.server = server, .source = {.fd = -1}, .limits = server->cgroups->limits};
+    *reload = (struct reload){.server = server,
+                              .source = {.fd = -1},
+                              .limits = server->cgroups->limits,
+                              .texts = policy_texts_new()};
     reload->judge.limits = &reload->limits;
-    if (start_thread(reload, &err) < 0) {
+    if (reload->texts == NULL)
+        err_set(&err, ENOMEM, "reload");
+    if (reload->texts == NULL || start_thread(reload, &err) < 0) {
         refuse(server, 0, &err);
         free_reload(reload);
         return;

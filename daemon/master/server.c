@@ -6,6 +6,7 @@
 #include "control.h"
 #include "exec.h"
 #include "generation.h"
+#include "handover.h"
 #include "hostkeys.h"
 #include "listener.h"
 #include "log.h"
@@ -82,9 +83,9 @@ static int check_limits(const struct server *server, struct err *err)
     return -1;
 }
 
-static int watch_signals(struct server *server, struct err *err)
+int server_watch_signals(struct server *server, struct err *err)
 {
-    static const int watched[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+    static const int watched[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD};
     sigset_t mask;
     sigemptyset(&mask);
     for (size_t i = 0; i < array_len(watched); i++)
@@ -115,24 +116,17 @@ void server_apply_settings(struct server *server)
     size_limits(server, &server->current->policy->server);
 }
 
-int server_start(struct server *server, struct err *err)
+/* Owns the policy. */
+static int start_with(struct server *server, struct policy *policy, struct policy_texts *texts,
+                      struct err *err)
 {
-    server->signals.fd = server->notify.fd = -1;
-    metrics_init(&server->metrics, (uint64_t)time(NULL));
-    server->started_at = time(NULL);
-    server->started_ms = loop_now_ms();
-    /* What limits come to is said when the cgroups are there. */
-    struct host_judge judge = {.quiet_limits = true};
-    struct policy *policy = generation_load_policy(server->options.config_path, &judge, false, err);
-    if (policy == NULL)
-        return -1;
     if (server->options.foreground)
         apply_log_level(server, policy);
     notify_open(server);
     size_limits(server, &policy->server);
     if (check_limits(server, err) < 0 || hostkeys_check(&policy->server, err) < 0 ||
         (server->loop = loop_new(err)) == NULL || make_run_id(server, err) < 0 ||
-        watch_signals(server, err) < 0 || listeners_open(server, &policy->server, err) < 0 ||
+        server_watch_signals(server, err) < 0 || listeners_open(server, &policy->server, err) < 0 ||
         control_open(server, &policy->server, err) < 0) {
         policy_free(policy);
         return -1;
@@ -141,10 +135,28 @@ int server_start(struct server *server, struct err *err)
         policy_free(policy);
         return -1;
     }
-    server->next = generation_start(server, policy, err);
+    server->next = generation_start(server, policy, texts, err);
     if (server->next == NULL)
         return -1;
     return zygote_start(server, server->next, err);
+}
+
+int server_start(struct server *server, struct err *err)
+{
+    server->signals.fd = server->notify.fd = -1;
+    metrics_init(&server->metrics, (uint64_t)time(NULL));
+    server->started_at = time(NULL);
+    server->started_ms = loop_now_ms();
+    /* What limits come to is said when the cgroups are there. */
+    struct host_judge judge = {.quiet_limits = true};
+    struct policy_texts *texts = policy_texts_new();
+    if (texts == NULL)
+        return err_set(err, ENOMEM, "policy");
+    struct policy *policy =
+        generation_load_policy(server->options.config_path, &judge, false, texts, err);
+    int rc = policy == NULL ? -1 : start_with(server, policy, texts, err);
+    policy_texts_free(texts);
+    return rc;
 }
 
 /* The terminal that started us gets its prompt back, and none of our output any more. */
@@ -175,6 +187,8 @@ void server_check_ready(struct server *server)
     log_line(LOG_LEVEL_INFO, "ready: generation %" PRIu64 ", %zu tenants", server->current->number,
              server->current->policy->n_tenants);
     notify_ready(server);
+    if (server->handover_due)
+        handover_request(server);
 }
 
 void server_start_failed(struct server *server, const struct err *err)
@@ -209,6 +223,7 @@ void server_stop(struct server *server)
 {
     if (server->stopping)
         return;
+    handover_abandon(server);
     server->stopping = true;
     log_line(LOG_LEVEL_INFO, "stopping: %zu execs, %zu connections", server->n_execs,
              server->n_connections);
@@ -264,8 +279,12 @@ static void on_signal(struct loop_source *source)
     while (read(source->fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGCHLD)
             reap(server);
-        else if (info.ssi_signo == SIGHUP)
+        else if (info.ssi_signo == SIGHUP && !handover_defers_reload(server))
             reload_start(server);
+        else if (info.ssi_signo == SIGHUP)
+            continue;
+        else if (info.ssi_signo == SIGUSR2)
+            handover_request(server);
         else if (server->announced)
             server_stop(server);
         else
@@ -281,6 +300,7 @@ int server_run(struct server *server)
             log_line(LOG_LEVEL_ERROR, "%s", err.text);
             return EX_OSERR;
         }
+        handover_step(server);
     }
     return server->exit_code;
 }
@@ -314,6 +334,7 @@ void server_free(struct server *server)
 {
     if (server->loop == NULL)
         return;
+    handover_abandon(server);
     listeners_close(server);
     control_close(server);
     reload_abandon(server);
@@ -340,4 +361,6 @@ void server_free(struct server *server)
     cgroups_close(server);
     loop_free(server->loop);
     server->loop = NULL;
+    free(server->own_config_path);
+    free(server->own_program);
 }

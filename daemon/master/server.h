@@ -28,10 +28,12 @@ struct connection;
 struct control_point;
 struct exec;
 struct generation;
+struct handover;
 struct listeners;
 struct metrics_file;
 struct proxied;
 struct reload;
+struct signer;
 struct waiter;
 struct zygote;
 
@@ -40,18 +42,23 @@ struct options {
     int log_level; /* -1: as the policy says */
     bool foreground;
     bool check_only;
+    char *const *argv;   /* as we were started */
+    const char *program; /* the file that was, by an absolute path; or NULL */
 };
 
+/* What is added here, and has to survive a handover, goes along by handover_adopt.c. */
 struct server {
     struct options options;
     struct loop *loop;
     struct loop_source signals;
     struct notify notify; /* systemd, if it has started us */
     struct cgroups *cgroups;
-    struct generation *current; /* what new execs are judged by */
-    struct generation *next;    /* being loaded, its spawner not ready yet; or NULL */
-    struct reload *reload;      /* a policy is being read; or NULL */
-    struct child *lowering;     /* puts lower totals of memory into force; held, or NULL */
+    struct generation *current;     /* what new execs are judged by */
+    struct generation *next;        /* being loaded, its spawner not ready yet; or NULL */
+    struct generation *generations; /* list of all that live */
+    struct signer *signers;         /* the same */
+    struct reload *reload;          /* a policy is being read; or NULL */
+    struct child *lowering;         /* puts lower totals of memory into force; held, or NULL */
     uint64_t generation_count;
     struct reload_result last_reload;
     time_t started_at;
@@ -96,11 +103,16 @@ struct server {
     uint64_t exec_count;
     struct loop_timer stop_timer;     /* the longest that stopping may take */
     struct loop_timer farewell_timer; /* from the last exec's end to the end of its connection */
+    struct handover *handover;        /* to the next program: being prepared; or NULL */
+    bool handover_due;                /* asked for before we served */
+    bool paused;                      /* nobody is accepted, and nothing is read from sessions */
     bool stopping;
     bool finished; /* leave the loop */
     int exit_code;
-    bool announced; /* "ready" was said, the parent of a detached start released */
-    int ready_fd;   /* where a detached start tells its parent; or -1 */
+    bool announced;        /* "ready" was said, the parent of a detached start released */
+    char *own_config_path; /* of options, where they were handed over */
+    char *own_program;
+    int ready_fd; /* where a detached start tells its parent; or -1 */
 };
 
 /* Brings everything up; the loop then runs it. Returns 0, or -1 with err (and a sysexits code). */
@@ -108,6 +120,9 @@ int server_start(struct server *server, struct err *err);
 /* Runs until stopped; returns the exit code. */
 int server_run(struct server *server);
 void server_free(struct server *server);
+
+/* SIGTERM, SIGHUP and so on are heard from now on. Returns 0, or -1 with err. */
+int server_watch_signals(struct server *server, struct err *err);
 
 /* Something that must come up at start (first zygote, first spawner) is up; says "ready" when all
  * of it is. */

@@ -5,6 +5,7 @@
 #include "hostkeys.h"
 #include "log.h"
 #include "signer_main.h"
+#include "state.h"
 #include "zygote.h"
 
 #include <errno.h>
@@ -14,7 +15,8 @@ enum { STARTING_MS = 20000, ANSWER_MS = 10000 };
 
 struct signer {
     struct server *server;
-    struct ipc link; /* its fd is -1 when the process is lost */
+    struct signer *next; /* in server->signers */
+    struct ipc link;     /* its fd is -1 when the process is lost */
     struct loop_source source;
     struct child *child;        /* held */
     struct loop_timer deadline; /* of being ready, or of the next answer */
@@ -46,6 +48,10 @@ void signer_unref(struct signer *signer)
 {
     if (signer == NULL || --signer->refs > 0)
         return;
+    struct signer **at = &signer->server->signers;
+    while (*at != signer)
+        at = &(*at)->next;
+    *at = signer->next;
     let_go(signer);
     free(signer);
 }
@@ -110,8 +116,12 @@ static struct signer *start(struct generation *generation, struct err *err)
         err_set(err, errno, "signer");
         return NULL;
     }
-    *signer =
-        (struct signer){.server = server, .link = {.fd = -1}, .source = {.fd = -1}, .refs = 1};
+    *signer = (struct signer){.server = server,
+                              .next = server->signers,
+                              .link = {.fd = -1},
+                              .source = {.fd = -1},
+                              .refs = 1};
+    server->signers = signer;
     /* Our own program, whatever has become of its file since we were started. */
     if (child_execute(server, "/proc/self/exe", SIGNER_NAME, LINK_SIGNER, &signer->link,
                       &signer->child, err) == 0 &&
@@ -219,4 +229,83 @@ static void on_signer(struct loop_source *source)
     else if (in.msg.type == MSG_ANS_SIGN_FOR)
         on_signed(signer, &in.msg.ans_sign_for);
     ipc_drop_fds(&in);
+}
+
+static void carry_link(struct state *state, struct signer *signer)
+{
+    bool ready = signer->link.state == STATE_READY;
+    state_fd(state, &signer->link.fd);
+    state_bool(state, &ready);
+    if (state->saving)
+        return;
+    signer->link = (struct ipc){.fd = signer->link.fd,
+                                .link = LINK_SIGNER,
+                                .self = FROM_MASTER,
+                                .state = ready ? STATE_READY : STATE_STARTING};
+    if (signer->link.fd >= 0 && state_is_good(state) &&
+        loop_add(signer->server->loop, &signer->source, signer->link.fd, on_signer, NULL) < 0)
+        state_refuse(state);
+}
+
+static void carry(struct state *state, struct signer *signer)
+{
+    static void (*const due[])(struct loop_timer *) = {on_deadline};
+    carry_link(state, signer);
+    child_carry(state, signer->server, &signer->child);
+    state_timer(state, signer->server->loop, &signer->deadline, due, array_len(due));
+    state_unsigned(state, &signer->n_unanswered);
+    state_size(state, &signer->host_keys_len, sizeof signer->host_keys);
+    state_bytes(state, signer->host_keys, signer->host_keys_len);
+    if ((signer->link.fd < 0) != (signer->child == NULL))
+        state_refuse(state);
+}
+
+void signer_carry_all(struct state *state, struct server *server)
+{
+    struct signer **at = &server->signers;
+    while (state_more(state, *at != NULL)) {
+        if (!state->saving && (*at = calloc(1, sizeof **at)) == NULL) {
+            state_refuse(state);
+            return;
+        }
+        if (!state->saving)
+            **at = (struct signer){
+                .server = server, .link = {.fd = -1}, .source = {.fd = -1}, .refs = 1};
+        carry(state, *at);
+        at = &(*at)->next;
+    }
+}
+
+void signer_release_restored(struct server *server)
+{
+    for (struct signer *signer = server->signers, *next; signer != NULL; signer = next) {
+        next = signer->next;
+        signer_unref(signer);
+    }
+}
+
+void signer_carry(struct state *state, struct server *server, struct signer **held)
+{
+    unsigned number = 0;
+    struct signer *signer = server->signers;
+    if (state->saving && *held != NULL)
+        for (number = 1; signer != *held; signer = signer->next)
+            number++;
+    state_unsigned(state, &number);
+    if (state->saving || number == 0)
+        return;
+    for (signer = server->signers; signer != NULL && number > 1; number--)
+        signer = signer->next;
+    if (signer == NULL)
+        state_refuse(state);
+    else
+        *held = signer_ref(signer);
+}
+
+bool signer_all_quiet(const struct server *server)
+{
+    for (const struct signer *signer = server->signers; signer != NULL; signer = signer->next)
+        if (signer_is_ready(signer) && signer->n_unanswered > 0)
+            return false;
+    return true;
 }

@@ -10,6 +10,7 @@
 #include "generation.h"
 
 struct signer;
+struct state;
 
 /* The generation's signer, held for the caller; it is started if there is none. NULL with err (and
  * a sysexits code) on failure. */
@@ -18,6 +19,14 @@ struct signer *signer_of(struct generation *generation, struct err *err);
 struct signer *signer_ref(struct signer *signer);
 /* It ends when nobody holds it any more. `signer` may be NULL. */
 void signer_unref(struct signer *signer);
+
+/* All of them (state.h), which the caller holds until signer_release_restored(); then each that
+ * holds one. */
+void signer_carry_all(struct state *state, struct server *server);
+void signer_release_restored(struct server *server);
+void signer_carry(struct state *state, struct server *server, struct signer **held);
+/* No signer that has its keys has a request unanswered. */
+bool signer_all_quiet(const struct server *server);
 
 /* Whether it has read its keys and still lives. */
 bool signer_is_ready(const struct signer *signer);

@@ -1,4 +1,5 @@
 #include "source.h"
+#include "state.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -40,6 +41,12 @@ bool source_key_of(const struct sockaddr *addr, const struct source_prefixes *pr
     for (unsigned i = bits; i < 128; i++)
         key->net[i / 8] = (unsigned char)(key->net[i / 8] & ~(0x80U >> i % 8));
     return true;
+}
+
+void source_carry_key(struct state *state, struct source_key *key)
+{
+    state_bytes(state, key->net, sizeof key->net);
+    key->bits = (unsigned char)state_number(state, key->bits, 128 + 1);
 }
 
 bool source_key_equals(const struct source_key *a, const struct source_key *b)

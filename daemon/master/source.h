@@ -37,6 +37,10 @@ bool source_address(const struct sockaddr *addr, unsigned char out[SOURCE_LEN]);
 /* "192.0.2.7", "2001:db8::/64": without the prefix if it is the whole address. Returns buf. */
 const char *source_format(const struct source_key *key, char buf[SOURCE_TEXT_MAX]);
 
+struct state;
+
+void source_carry_key(struct state *state, struct source_key *key);
+
 /* One that has connections. */
 struct source {
     struct source *next; /* in its bucket */

@@ -1,9 +1,10 @@
 #include "tenant_load.h"
+#include "state.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUCKETS_FIRST = 64 };
+enum { BUCKETS_FIRST = 64, NAME_BYTES = 256 };
 
 /* FNV-1a. The names are the administrator's: nobody else chooses what collides. */
 static size_t hash(const char *name)
@@ -121,4 +122,50 @@ void tenant_loads_free(struct tenant_loads *loads)
             unlink_and_free(loads, &loads->buckets[i]);
     free(loads->buckets);
     *loads = (struct tenant_loads){0};
+}
+
+static void restore(struct state *state, struct tenant_loads *loads, uint64_t now_ms)
+{
+    char name[NAME_BYTES];
+    STATE_TEXT(state, name);
+    struct tenant_load *load = state_is_good(state) ? tenant_load_hold(loads, name) : NULL;
+    if (load == NULL) {
+        state_refuse(state);
+        return;
+    }
+    state_u64(state, &load->rate.whole_ns);
+    state_bool(state, &load->gone);
+    tenant_load_release(loads, load, now_ms);
+}
+
+void tenant_loads_carry(struct state *state, struct tenant_loads *loads, uint64_t now_ms)
+{
+    for (size_t i = 0; state->saving && i < loads->n_buckets; i++) {
+        for (struct tenant_load *load = loads->buckets[i]; load != NULL; load = load->next) {
+            (void)state_more(state, true);
+            state_text(state, load->name, strlen(load->name) + 1);
+            state_u64(state, &load->rate.whole_ns);
+            state_bool(state, &load->gone);
+        }
+    }
+    while (state_more(state, false))
+        restore(state, loads, now_ms);
+}
+
+void tenant_load_carry(struct state *state, struct server *server, struct tenant_loads *loads,
+                       struct tenant_load **held)
+{
+    char name[NAME_BYTES] = "";
+    if (state->saving && *held != NULL) {
+        state_text(state, (*held)->name, strlen((*held)->name) + 1);
+        return;
+    }
+    STATE_TEXT(state, name);
+    if (state->saving || name[0] == '\0' || !state_is_good(state))
+        return;
+    *held = tenant_load_hold(loads, name);
+    if (*held == NULL)
+        state_refuse(state);
+    else
+        (*held)->server = server;
 }

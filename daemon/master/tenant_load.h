@@ -50,6 +50,18 @@ void tenant_load_release(struct tenant_loads *loads, struct tenant_load *load, u
 void tenant_loads_sweep(struct tenant_loads *loads, bool (*exists)(const void *user, const char *),
                         const void *user, uint64_t now_ms);
 
+struct state;
+
+/*
+ * What is remembered of each (state.h); what it has in use is restored with what uses it, which
+ * must have been done before.
+ */
+void tenant_loads_carry(struct state *state, struct tenant_loads *loads, uint64_t now_ms);
+
+/* Who holds an entry, or NULL; `server` is for its owner, as in struct tenant_load. */
+void tenant_load_carry(struct state *state, struct server *server, struct tenant_loads *loads,
+                       struct tenant_load **held);
+
 /* Frees everything; nothing is held any more. */
 void tenant_loads_free(struct tenant_loads *loads);
 

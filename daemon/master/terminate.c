@@ -3,6 +3,8 @@
 #include "job.h"
 #include "log.h"
 #include "note.h"
+#include "cleanup.h"
+#include "state.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -126,4 +128,11 @@ void terminate_on_evt_over(struct connection *connection, const struct msg_evt_o
         exec_finish_over(exec, !idle);
     else
         terminate_exec(exec, idle ? CAUSE_IDLE : CAUSE_OUTPUT);
+}
+
+void terminate_carry(struct state *state, struct exec *exec)
+{
+    static void (*const due[])(struct loop_timer *) = {on_time_near, on_time_over, on_grace_over,
+                                                       kill_worker, on_dying};
+    state_timer(state, exec->server->loop, &exec->timer, due, array_len(due));
 }

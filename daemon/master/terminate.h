@@ -7,6 +7,8 @@
 
 #include "exec.h"
 
+struct state;
+
 /* Asks it to end: HUP and TERM, a grace period, then KILL. The first cause counts. */
 void terminate_exec(struct exec *exec, enum end_cause cause);
 
@@ -15,6 +17,9 @@ void terminate_for_login(struct exec *exec, const char *why);
 
 /* The command has been started: its time runs from now on. */
 void terminate_when_time_is_over(struct exec *exec);
+
+/* The timer of an exec, whatever it is for (state.h). */
+void terminate_carry(struct state *state, struct exec *exec);
 
 /* The session says that the exec of a channel is over a limit that it watches. */
 void terminate_on_evt_over(struct connection *connection, const struct msg_evt_over *msg);

@@ -2,6 +2,7 @@
 #include "cleanup.h"
 #include "journal.h"
 #include "nowait.h"
+#include "state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -216,4 +217,64 @@ void trail_hand_on(struct trail *from, struct trail *to)
     to->error = from->error;
     to->n_lost = from->n_lost;
     to->lost_since = from->lost_since;
+}
+
+static void carry_line(struct state *state, struct trail_line *line)
+{
+    state_size(state, &line->written, line->len);
+    state_bytes(state, line->data, line->len);
+}
+
+static void restore_line(struct state *state, struct trail *trail)
+{
+    size_t len = 0;
+    state_size(state, &len, TRAIL_HELD_MAX);
+    struct trail_line *line = state_is_good(state) && len <= TRAIL_HELD_MAX - trail->held
+                                  ? malloc(sizeof *line + len)
+                                  : NULL;
+    if (line == NULL) {
+        state_refuse(state);
+        return;
+    }
+    *line = (struct trail_line){.len = len};
+    *trail->end = line;
+    trail->end = &line->next;
+    trail->held += len;
+    carry_line(state, line);
+}
+
+static void carry_held(struct state *state, struct trail *trail)
+{
+    for (struct trail_line *line = trail->first; state->saving && line != NULL; line = line->next) {
+        (void)state_more(state, true);
+        state_size(state, &line->len, TRAIL_HELD_MAX);
+        carry_line(state, line);
+    }
+    while (state_more(state, false))
+        restore_line(state, trail);
+}
+
+void trail_carry(struct state *state, struct trail *trail, const char *name)
+{
+    if (!state->saving) {
+        *trail = (struct trail){.name = name, .fd = -1};
+        trail->end = &trail->first;
+    }
+    uint64_t dev = trail->dev, ino = trail->ino, since_s = (uint64_t)trail->lost_since.tv_sec,
+             since_ns = (uint64_t)trail->lost_since.tv_nsec;
+    unsigned error = (unsigned)trail->error;
+    STATE_ENUM(state, trail->kind, TRAIL_JOURNAL + 1);
+    state_fd(state, &trail->fd);
+    state_u64(state, &dev);
+    state_u64(state, &ino);
+    state_bool(state, &trail->torn);
+    carry_held(state, trail);
+    state_unsigned(state, &error);
+    state_u64(state, &trail->n_lost);
+    state_u64(state, &since_s);
+    state_u64(state, &since_ns);
+    trail->dev = dev;
+    trail->ino = ino;
+    trail->error = (int)error;
+    trail->lost_since = (struct timespec){.tv_sec = (time_t)since_s, .tv_nsec = (long)since_ns};
 }

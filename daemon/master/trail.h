@@ -3,7 +3,7 @@
  * that it doesn't take are held and written in order as soon as it does; memory is bounded, and
  * what doesn't fit is counted.
  *
- * Of its state what is held must outlive the process, or be counted as lost (trail_count_held()).
+ * A handover takes all of it along.
  */
 #ifndef POSTERN_DAEMON_MASTER_TRAIL_H
 #define POSTERN_DAEMON_MASTER_TRAIL_H
@@ -58,6 +58,10 @@ void trail_flush(struct trail *trail);
 /* Nothing is held. */
 bool trail_is_clear(const struct trail *trail);
 size_t trail_count_held(const struct trail *trail);
+
+/* With what is held, for a handover (state.h); `name` is borrowed as by trail_open(). */
+struct state;
+void trail_carry(struct state *state, struct trail *trail, const char *name);
 
 /* Passes what is held and counted on to a newly opened one of the same name. */
 void trail_hand_on(struct trail *from, struct trail *to);

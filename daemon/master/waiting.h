@@ -9,6 +9,8 @@
 
 #include "admit.h"
 
+struct state;
+
 /*
  * Of a tenant's places no key, and of the server's memory no tenant, gets more than it leaves to
  * the others: so there is always some for the next one, whoever asks for how much.
@@ -51,6 +53,9 @@ struct waiting_view {
  * which is one that this has returned while nothing has changed. NULL: there is none. */
 const struct waiter *waiting_next(const struct server *server, const struct waiter *hint,
                                   uint64_t after, struct waiting_view *view);
+
+/* All that waits, with its place and its time (state.h). */
+void waiting_carry_all(struct state *state, struct server *server);
 
 /* Judges everything that waits again: by a new policy, or to refuse it by a server that stops. */
 void waiting_rejudge(struct server *server);

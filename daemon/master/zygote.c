@@ -6,6 +6,7 @@
 #include "listener.h"
 #include "log.h"
 #include "signer.h"
+#include "state.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -364,4 +365,67 @@ void zygote_stop_all(struct server *server)
 {
     while (server->zygotes != NULL)
         zygote_free(server->zygotes);
+}
+
+bool zygote_all_quiet(const struct server *server)
+{
+    for (const struct zygote *zygote = server->zygotes; zygote != NULL; zygote = zygote->next)
+        if (zygote->n_unanswered > 0)
+            return false;
+    return true;
+}
+
+static void carry(struct state *state, struct zygote *zygote)
+{
+    static void (*const due[])(struct loop_timer *) = {on_no_answer};
+    struct server *server = zygote->server;
+    bool serving = zygote->state == ZYGOTE_SERVING;
+    state_bool(state, &serving);
+    state_fd(state, &zygote->link.fd);
+    child_carry(state, server, &zygote->child);
+    signer_carry(state, server, &zygote->signer);
+    state_u32(state, &zygote->uid);
+    state_u32(state, &zygote->gid);
+    state_timer(state, server->loop, &zygote->deadline, due, array_len(due));
+    state_unsigned(state, &zygote->n_unanswered);
+    state_unsigned(state, &zygote->n_accepted);
+    state_unsigned(state, &zygote->n_living);
+    if (zygote->link.fd < 0 || zygote->child == NULL || zygote->signer == NULL)
+        state_refuse(state);
+    zygote->state = serving ? ZYGOTE_SERVING : ZYGOTE_RETIRED;
+}
+
+static void restore(struct state *state, struct server *server)
+{
+    struct zygote *zygote = calloc(1, sizeof *zygote);
+    if (zygote == NULL) {
+        state_refuse(state);
+        return;
+    }
+    *zygote = (struct zygote){
+        .server = server,
+        .link = {.fd = -1, .link = LINK_ZYGOTE, .self = FROM_MASTER, .state = STATE_READY},
+        .source = {.fd = -1},
+        .next = server->zygotes};
+    server->zygotes = zygote;
+    carry(state, zygote);
+    bool second = zygote->state == ZYGOTE_SERVING && server->zygote != NULL;
+    if (!state_is_good(state) || second ||
+        loop_add(server->loop, &zygote->source, zygote->link.fd, on_zygote, NULL) < 0)
+        state_refuse(state);
+    else if (zygote->state == ZYGOTE_SERVING)
+        server->zygote = zygote;
+}
+
+void zygote_carry_all(struct state *state, struct server *server)
+{
+    for (struct zygote *zygote = server->zygotes; state->saving && zygote != NULL;
+         zygote = zygote->next) {
+        if (zygote->state == ZYGOTE_STARTING)
+            continue;
+        (void)state_more(state, true);
+        carry(state, zygote);
+    }
+    while (state_more(state, false))
+        restore(state, server);
 }

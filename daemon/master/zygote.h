@@ -9,6 +9,8 @@
 
 #include "server.h"
 
+struct state;
+
 enum { ZYGOTE_CONNECTIONS_MAX = 400 };
 
 /*
@@ -35,6 +37,11 @@ void zygote_on_signer_lost(struct server *server, const struct signer *signer, c
 
 /* How many there are, by their states (enum metrics_zygote). */
 void zygote_count(const struct server *server, uint64_t counts[METRICS_ZYGOTES]);
+
+/* All of them but one that is still starting, which the next program starts itself (state.h). */
+void zygote_carry_all(struct state *state, struct server *server);
+/* None has been asked for a session and not answered. */
+bool zygote_all_quiet(const struct server *server);
 
 /* Closes the links of the serving and the starting zygote; their sessions live on. */
 void zygote_stop_all(struct server *server);

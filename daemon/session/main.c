@@ -59,7 +59,7 @@ static int set_signals(struct zygote *zygote, struct err *err)
         (void)signal(signo, SIG_DFL);
     /* A Ctrl-C or a service manager's TERM reaches the whole group. The master judges what it
      * means; we end when it closes our links, after everybody has been told. */
-    static const int ignored[] = {SIGPIPE, SIGXFSZ, SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    static const int ignored[] = {SIGPIPE, SIGXFSZ, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR2};
     for (size_t i = 0; i < array_len(ignored); i++)
         (void)signal(ignored[i], SIG_IGN);
     sigemptyset(&set);

@@ -25,7 +25,7 @@ static struct ipc_in in;
 /* The master judges what a terminal's or a service manager's signals mean; we end with our link. */
 static void set_signals(void)
 {
-    static const int ignored[] = {SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    static const int ignored[] = {SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR2};
     sigset_t none;
     for (int signo = 1; signo < SIGRTMIN; signo++)
         (void)signal(signo, SIG_DFL);

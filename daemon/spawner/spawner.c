@@ -294,6 +294,7 @@ static int prepare_process(struct spawner *spawner, int link_fd, struct err *err
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGQUIT, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     if (sigprocmask(SIG_SETMASK, &mask, NULL) < 0)
         return err_set(err, errno, "sigprocmask");

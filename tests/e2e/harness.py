@@ -165,6 +165,7 @@ class Server:
             self.user_key(name)
         self.write_policy(policy)
         self.write_config()
+        self.program = POSTERND
         self.process = None
         self.clients = []
         self.ports = []
@@ -251,7 +252,7 @@ class Server:
         self.entries_before = watched_entries()
         self.mounts_before = mounts()
         self.log_file = open(self.path("log"), "ab")
-        self.process = subprocess.Popen([*self.launcher, POSTERND, *args, "-f", self.config],
+        self.process = subprocess.Popen([*self.launcher, self.program, *args, "-f", self.config],
                                         stdin=subprocess.DEVNULL, stdout=self.log_file,
                                         stderr=self.log_file, cwd="/",
                                         env={**clean_env(self.dir), **self.env},
