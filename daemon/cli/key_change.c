@@ -35,6 +35,18 @@ struct run {
     const char *comment; /* of all of them, or NULL */
 };
 
+/* One that is disabled isn't unknown. */
+static int refuse_tenant(const struct run *run)
+{
+    char shown[SHOWN_MAX];
+    cleanup_free char *aside = drop_in_path(&run->drop_in, TENANT_FILE DROP_IN_DISABLED, run->name);
+    if (aside == NULL || access(aside, F_OK) < 0)
+        return tenant_unknown(run->before, run->name);
+    fprintf(stderr, "postern: tenant '%s' is disabled; 'postern tenant enable %s' takes it back\n",
+            text_escape_str(shown, sizeof shown, run->name), shown);
+    return EX_DATAERR;
+}
+
 static int begin(struct run *run)
 {
     int status = drop_in_open(run->cli, run->change.dry_run, &run->drop_in);
@@ -43,7 +55,7 @@ static int begin(struct run *run)
     if (run->before == NULL)
         return status;
     run->tenant = policy_find_tenant(run->before, run->name);
-    return run->tenant == NULL ? tenant_unknown(run->before, run->name) : EX_OK;
+    return run->tenant == NULL ? refuse_tenant(run) : EX_OK;
 }
 
 static void end(struct run *run)

@@ -1,12 +1,13 @@
 """postern tenant and postern key: tenants without a policy language to learn, judged before they are
 there, and nothing half done whatever happens."""
+import fcntl
 import json
 import os
 import re
 import signal
 import subprocess
 
-from harness import PATIENCE, POSTERN, SOURCE, PosternTest, clean_env, main, run, wait_until
+from harness import PATIENCE, POSTERN, SOURCE, PosternTest, clean_env, main, run
 
 TEMPLATES = os.path.join(SOURCE, "policies/templates")
 HAND_WRITTEN = """; written by hand
@@ -311,6 +312,16 @@ class Changes(TenantTest):
         self.refused(65, r"there is no tenant 'nobody'", "key", "add", "nobody",
                      self.server.path("user_bob.pub"))
 
+    def test_keys_of_a_disabled_one(self):
+        self.addCleanup(self.forget, "off")
+        self.add("off")
+        self.postern("tenant", "disable", "off")
+        self.refused(65, r"tenant 'off' is disabled; 'postern tenant enable off' takes it back", "key",
+                     "add", "off", self.server.path("user_carol.pub"))
+        # The name may hold anything.
+        self.refused(65, r"there is no tenant '../../x'", "key", "add", "../../x",
+                     self.server.path("user_carol.pub"))
+
     def test_wrong_keys(self):
         pub = self.server.path("user_alice.pub")
         self.refused(65, r"tenant 'old' has SHA256:\S+ already: .*/keys/alice:1", "key", "add", "old",
@@ -576,6 +587,24 @@ class Unserved(TenantTest):
         others = [start(f"r{i}") for i in range(4)]
         self.assertEqual([p.communicate() and p.returncode for p in others], [0] * 4)
         self.assertEqual(run([POSTERN, "check", "-f", self.server.config]).code, 0)
+
+    def test_one_at_a_time(self):
+        self.addCleanup(self.forget, "bob")
+        lock = os.open(self.server.path("policy.d"), os.O_RDONLY)
+        self.addCleanup(os.close, lock)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = subprocess.Popen(
+            [POSTERN, "tenant", "add", "bob", "-f", self.server.config, "--template",
+             f"{TEMPLATES}/shell.ini", "--key", self.server.path("user_bob.pub")],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=clean_env("/"))
+        self.assertEqual(process.stderr.readline(),
+                         b"postern: waiting for another postern that changes the policy\n")
+        # What the other one does meanwhile is seen.
+        self.server.write_policy('[tenant "bob"]\nshell = /bin/sh\n', "x.ini")
+        self.addCleanup(os.unlink, self.server.path("policy.d/x.ini"))
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        self.assertIn(b"there is a tenant 'bob' already", process.communicate()[1])
+        self.assertEqual(process.returncode, 73)
 
     def test_killed_at_each_step(self):
         """Whatever the moment, the policy can be loaded, and the same command works after it."""
