@@ -4,37 +4,29 @@
 #include "report.h"
 #include "sandbox.h"
 #include "self_test.h"
+#include "self_test_probe.h"
 #include "syscalls.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ipc.h>
-#include <sys/mman.h>
-#include <sys/sendfile.h>
 #include <sys/shm.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ARGS_MAX = 1024, LIFE_MS = 120000, OUTPUT_MAX = 1 << 20, KILLS_MAX = 512 };
+enum { LIFE_MS = 120000, OUTPUT_MAX = 1 << 20, KILLS_MAX = 512 };
 
 /* The same names as in daemon/probe/probe.h, where nothing of ours is included. */
 #define BAIT_SOCKET "postern-confine"
 enum { BAIT_SHM_KEY = 0x706f7374 };
-
-#ifndef MFD_EXEC
-#define MFD_EXEC 0x10U
-#endif
 
 /* What the host has, and no sandbox must see. */
 struct bait {
@@ -58,86 +50,6 @@ static void bait_take(struct bait *bait)
     close_fd(&bait->socket);
     if (bait->shm >= 0)
         (void)shmctl(bait->shm, IPC_RMID, NULL);
-}
-
-/* The program needs no name in the sandbox, so the sandbox is what it is for any command. */
-static int load_probe(const char *path, int *out, struct err *err)
-{
-    struct stat st;
-    char again[64];
-    cleanup_fd int from = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (from < 0 || fstat(from, &st) < 0)
-        return err_set(err, errno, "%s", path);
-    cleanup_fd int to = memfd_create("postern-probe", MFD_CLOEXEC | MFD_EXEC);
-    if (to < 0 && errno == EINVAL) /* before Linux 6.3 they all can be executed */
-        to = memfd_create("postern-probe", MFD_CLOEXEC);
-    if (to < 0)
-        return err_set(err, errno, "memfd_create (see vm.memfd_noexec)");
-    for (off_t left = st.st_size; left > 0;) {
-        ssize_t n = sendfile(to, from, NULL, (size_t)left);
-        if (n <= 0)
-            return err_set(err, n < 0 ? errno : EIO, "%s", path);
-        left -= n;
-    }
-    if (fchmod(to, 0555) < 0)
-        return err_set(err, errno, "%s", path);
-    /* What can be written to can't be executed. */
-    (void)snprintf(again, sizeof again, "/proc/self/fd/%d", to);
-    *out = open(again, O_RDONLY | O_CLOEXEC);
-    return *out >= 0 ? 0 : err_set(err, errno, "%s", path);
-}
-
-struct words {
-    const char *argv[ARGS_MAX + 1];
-    size_t n;
-    char *own[ARGS_MAX + 1];
-    size_t n_own;
-    bool failed;
-};
-
-static void words_free(struct words *words)
-{
-    for (size_t i = 0; i < words->n_own; i++)
-        free(words->own[i]);
-}
-
-static void add_word(struct words *words, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void add_word(struct words *words, const char *fmt, ...)
-{
-    va_list ap;
-    char *text = NULL;
-    va_start(ap, fmt);
-    int n = vasprintf(&text, fmt, ap);
-    va_end(ap);
-    if (n < 0 || words->n == ARGS_MAX) {
-        if (n >= 0)
-            free(text);
-        words->failed = true;
-        return;
-    }
-    words->own[words->n_own++] = text;
-    words->argv[words->n++] = text;
-}
-
-static void describe(const struct sandbox_spec *spec, const char *after, struct words *words)
-{
-    add_word(words, "/proc/self/fd/0");
-    add_word(words, "--table");
-    add_word(words, "--tmp=%" PRIu64, spec->tmp_size);
-    /* Against 0 whatever has no limit is open. */
-    add_word(words, "--home=%" PRIu64,
-             spec->workspace_size == SPEC_INFINITY ? 0 : spec->workspace_size);
-    add_word(words, "--tasks=%" PRIu64, spec->tasks == SPEC_INFINITY ? 0 : spec->tasks);
-    for (size_t i = 0; i < spec->n_reads; i++)
-        add_word(words, "--read=%s", spec->reads[i].dest);
-    for (size_t i = 0; i < spec->n_writes; i++)
-        add_word(words, "--write=%s", spec->writes[i].dest);
-    for (size_t i = 0; i < spec->n_hides; i++)
-        add_word(words, "--hide=%s", spec->hides[i]);
-    if (after[0] != '\0')
-        add_word(words, "--after=%s", after);
 }
 
 /* One life of the program. */
@@ -314,16 +226,16 @@ static int live_once(const struct run *run, char after[64], struct self_test_row
                      struct err *err)
 {
     struct life life = {.pidfd = -1, .report = -1, .output = -1};
-    struct words words = {.n = 0};
+    struct probe_words words = {.n = 0};
     int rc = -1;
     if (place_take(run->place, err) < 0)
         return -1;
-    describe(run->tpl->spec, after, &words);
+    probe_describe(run->tpl->spec, after, &words);
     if (words.failed)
         err_set(err, E2BIG, "the words for the probe");
     else
         rc = start(run, words.argv, &life, err);
-    words_free(&words);
+    probe_words_free(&words);
     if (rc == 0)
         rc = read_rows(&life, run->told, rows, err);
     if (rc == 0)
@@ -382,7 +294,7 @@ static int run_held(const struct policy *policy, const struct tenant *tenant, co
     cleanup_fd int program = -1, home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
     (void)signal(SIGCHLD, SIG_DFL);
     __attribute__((cleanup(place_close))) struct place place = {.above = -1};
-    if (load_probe(probe, &program, err) < 0 || place_open(policy, spec, &place, err) < 0 ||
+    if (probe_load(probe, &program, err) < 0 || place_open(policy, spec, &place, err) < 0 ||
         sandbox_prepare(spec, NULL, &tpl, err) < 0)
         return -1;
     struct run run = {
