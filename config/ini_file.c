@@ -1,5 +1,6 @@
 #include "ini_file.h"
 #include "diag.h"
+#include "ini_header.h"
 #include "text.h"
 
 #include <ini.h>
@@ -7,7 +8,6 @@
 #include <string.h>
 
 enum { INIH_SECTION_MAX = 49 }; /* longer section names are cut by inih */
-enum { TYPE_LEN_MAX = 32 };
 
 struct reader {
     struct pool *pool;
@@ -37,32 +37,6 @@ struct reader {
 
     bool out_of_memory;
 };
-
-struct line {
-    const char *at;
-    size_t len;
-};
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static bool is_quote(char c)
-{
-    return c == '"' || c == '\'';
-}
-
-static struct line trim(struct line l)
-{
-    while (l.len > 0 && is_blank(l.at[0])) {
-        l.at++;
-        l.len--;
-    }
-    while (l.len > 0 && is_blank(l.at[l.len - 1]))
-        l.len--;
-    return l;
-}
 
 static bool next_line(struct reader *r, struct line *out)
 {
@@ -119,7 +93,7 @@ static bool cut_comment(struct reader *r, struct line *l)
     char quote = '\0';
     for (size_t i = 0; i < l->len; i++) {
         char c = l->at[i];
-        if (c == ';' && i > 0 && is_blank(l->at[i - 1])) {
+        if (c == ';' && i > 0 && line_is_blank(l->at[i - 1])) {
             if (quote != '\0') {
                 refuse(r, "inside quotes, write ';' without a blank before it",
                        "' ;' begins a comment, even inside quotes");
@@ -128,80 +102,12 @@ static bool cut_comment(struct reader *r, struct line *l)
             l->len = i;
             return true;
         }
-        if (quote == '\0' && is_quote(c))
+        if (quote == '\0' && line_is_quote(c))
             quote = c;
         else if (c == quote)
             quote = '\0';
     }
     return true;
-}
-
-static bool is_section_type(struct line l)
-{
-    for (size_t i = 0; i < l.len; i++)
-        if (!((l.at[i] >= 'a' && l.at[i] <= 'z') || l.at[i] == '-'))
-            return false;
-    return l.len > 0;
-}
-
-/* What stands between the brackets: a type and, if there is one, a quoted name. A problem with the
- * quotes alone leaves a name, so that what is in the section can be judged. */
-static const char *split_header(struct line inner, struct line *type, struct line *name)
-{
-    size_t n = 0;
-    while (n < inner.len && !is_blank(inner.at[n]) && inner.at[n] != '"')
-        n++;
-    *type = (struct line){inner.at, n};
-    *name = (struct line){"", 0};
-    if (!is_section_type(*type))
-        return "a section is [type] or [type \"name\"]";
-    struct line rest = trim((struct line){inner.at + n, inner.len - n});
-    if (rest.len == 0)
-        return inner.len == n ? NULL : "blank before ']'";
-    if (n < inner.len && inner.at[n] == '"')
-        return "a section is [type] or [type \"name\"]";
-    if (rest.len < 2 || rest.at[0] != '"' ||
-        memchr(rest.at + 1, '"', rest.len - 1) != rest.at + rest.len - 1) {
-        while (rest.len > 0 && is_quote(rest.at[0]))
-            rest = (struct line){rest.at + 1, rest.len - 1};
-        while (rest.len > 0 && is_quote(rest.at[rest.len - 1]))
-            rest.len--;
-        *name = rest;
-        return "the name of a section stands in double quotes";
-    }
-    *name = (struct line){rest.at + 1, rest.len - 2};
-    return name->len == 0 ? "the name of a section is empty" : NULL;
-}
-
-/* Whether a section could be meant, although there is a problem. */
-static bool is_readable(struct line type, struct line name)
-{
-    return is_section_type(type) && type.len <= TYPE_LEN_MAX &&
-           (name.len == 0 || memchr(name.at, '"', name.len) == NULL);
-}
-
-static const char *parse_header(struct line l, struct line *type, struct line *name,
-                                const char **hint)
-{
-    const char *close = memchr(l.at, ']', l.len);
-    size_t end = close == NULL ? l.len : (size_t)(close - l.at);
-    struct line inner = {l.at + 1, end - 1};
-    if (close == NULL)
-        inner = trim(inner);
-    const char *problem = split_header(inner, type, name);
-    if (problem != NULL && name->len == 0)
-        *type = *name; /* not readable */
-    struct line rest =
-        close == NULL ? (struct line){"", 0} : trim((struct line){close + 1, l.len - end - 1});
-    if (close == NULL)
-        return "a section header without ']'";
-    if (rest.len > 0) {
-        *hint = rest.at[0] == '#' ? "a comment after it begins with ';'" : NULL;
-        return "text after the section header";
-    }
-    if (problem != NULL)
-        return problem;
-    return type->len > TYPE_LEN_MAX ? "section header is too long" : NULL;
 }
 
 /* Opens the section and writes the line inih gets. */
@@ -210,8 +116,8 @@ static bool take_header(struct reader *r, struct line l, char *out, size_t cap)
     struct line type;
     struct line name;
     const char *hint = NULL;
-    const char *problem = parse_header(l, &type, &name, &hint);
-    r->in_section = is_readable(type, name);
+    const char *problem = ini_header_parse(l, &type, &name, &hint);
+    r->in_section = ini_header_is_readable(type, name);
     r->told = true;
     if (problem != NULL)
         refuse(r, hint, problem);
@@ -245,7 +151,7 @@ static bool is_include(struct line l)
 {
     static const char word[] = "include";
     size_t n = sizeof word - 1;
-    return l.len >= n && memcmp(l.at, word, n) == 0 && (l.len == n || is_blank(l.at[n]));
+    return l.len >= n && memcmp(l.at, word, n) == 0 && (l.len == n || line_is_blank(l.at[n]));
 }
 
 /* Splits "key = value" and makes it the line that is being fed. */
@@ -258,8 +164,8 @@ static bool take_key(struct reader *r, struct line l)
         return false;
     }
     size_t at = (size_t)(equals - l.at);
-    struct line key = trim((struct line){l.at, at});
-    struct line value = trim((struct line){equals + 1, l.len - at - 1});
+    struct line key = line_trim((struct line){l.at, at});
+    struct line value = line_trim((struct line){equals + 1, l.len - at - 1});
     if (!is_key(key)) {
         refuse(r, NULL, "a key is made of letters, digits and '-'");
         return false;
@@ -297,7 +203,8 @@ static size_t piece_len(const struct reader *r, size_t room)
         return left;
     const char *at = r->value + r->fed;
     size_t n = room;
-    while (n > 0 && (is_blank(at[n - 1]) || is_blank(at[n]) || at[n] == ';' || at[n] == '#'))
+    while (n > 0 &&
+           (line_is_blank(at[n - 1]) || line_is_blank(at[n]) || at[n] == ';' || at[n] == '#'))
         n--;
     return n;
 }
@@ -345,8 +252,9 @@ static void finish_key(struct reader *r)
 static bool take_indented(struct reader *r, struct line l)
 {
     const char *equals = memchr(l.at, '=', l.len);
-    bool is_whole = l.at[0] == '[' || (l.at[0] >= 'a' && l.at[0] <= 'z' && equals != NULL &&
-                                       is_key(trim((struct line){l.at, (size_t)(equals - l.at)})));
+    bool is_whole =
+        l.at[0] == '[' || (l.at[0] >= 'a' && l.at[0] <= 'z' && equals != NULL &&
+                           is_key(line_trim((struct line){l.at, (size_t)(equals - l.at)})));
     refuse(r, is_whole ? "begin it in the first column" : "a line can't continue the one before it",
            "line is indented");
     return is_whole;
@@ -367,13 +275,13 @@ static char *feed_line(char *out, int size, void *stream)
         cut_carriage_return(r, &l);
         if (!is_clean(r, l))
             continue;
-        struct line text = trim(l);
+        struct line text = line_trim(l);
         if (text.len == 0 || text.at[0] == ';' || text.at[0] == '#' ||
             (text.at != l.at && !take_indented(r, text)))
             continue;
         if (!cut_comment(r, &text))
             continue;
-        text = trim(text);
+        text = line_trim(text);
         if (text.at[0] == '[') {
             if (take_header(r, text, out, cap))
                 return out;
