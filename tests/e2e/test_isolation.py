@@ -89,8 +89,16 @@ class Sessions(PosternTest):
         pid, = self.connected()
         self.assert_confined(pid)
         limits = open(f"/proc/{pid}/limits", encoding="ascii").read()
-        for name in ("Max processes", "Max core file size", "Max file size"):
+        for name in ("Max processes", "Max core file size"):
             self.assertRegex(limits, rf"{name}\s+0\s+0\s")
+        # record-max: of a file that it is given, since it can open none
+        self.assertRegex(limits, rf"Max file size\s+{64 << 20}\s+{64 << 20}\s")
+        # the zygote writes to none, and no session can have more than any policy may say
+        with open(f"/proc/{self.server.zygote_pid()}/limits", encoding="ascii") as f:
+            self.assertRegex(f.read(), rf"Max file size\s+0\s+{1 << 30}\s")
+        for pid in self.server.signer_pids():
+            with open(f"/proc/{pid}/limits", encoding="ascii") as f:
+                self.assertRegex(f.read(), r"Max file size\s+0\s+0\s")
         if not SANITIZED:  # sanitizers reserve terabytes
             self.assertRegex(limits, r"Max (address space|data size)\s+\d+\s+\d+\s")
         self.assertRegex(limits, r"Max open files\s+\d+\s+\d+\s")
