@@ -145,8 +145,9 @@ static void print_wishes(const struct decision *d)
         printf("limit     memory = %s, by the client's " WISH_MEMORY "\n",
                size_text(d->limits.memory));
     if (d->receipt != RECEIPT_NONE)
-        printf("receipt   yes, by the %s\n",
-               d->receipt == RECEIPT_BY_CLIENT ? "client's " WISH_RECEIPT : "policy");
+        printf("receipt   yes, by the %s\n", d->receipt == RECEIPT_BY_CLIENT
+                                                 ? "client's " WISH_RECEIPT
+                                                 : "policy, but not on a terminal");
     if (d->recorded)
         printf("recorded  what it prints, %s\n",
                d->terminal ? "all of it" : "the beginning and the end of it");

@@ -29,13 +29,21 @@ struct refusal {
     bool recorded; /* that it was decided */
 };
 
+/* An account in the middle of what a person reads is a nuisance: on a terminal only those get one
+ * who have asked for it themselves. */
+static bool gets_receipt(const struct decision *decision)
+{
+    return decision->receipt == RECEIPT_BY_CLIENT ||
+           (decision->receipt == RECEIPT_BY_POLICY && !decision->terminal);
+}
+
 static void fill_record(const struct connection *connection, const struct decision *decision,
                         struct exec_record *record)
 {
     struct exec_record old = *record;
     const struct login *login = &decision->login;
     *record = (struct exec_record){.peer_port = connection->peer_port,
-                                   .receipt = decision->receipt != RECEIPT_NONE,
+                                   .receipt = gets_receipt(decision),
                                    .generation = connection->server->current->number};
     memcpy(record->id, old.id, sizeof record->id);
     (void)snprintf(record->conn_id, sizeof record->conn_id, "%s", connection->id);

@@ -32,6 +32,10 @@ keys       = keys/alice
 sandbox    = plain
 command    = echo {{word}}
 receipt    = yes
+[tenant "shown"]
+extends    = acme
+user       = shown
+pty        = yes
 [tenant "quiet"]
 keys       = keys/alice
 sandbox    = plain
@@ -104,6 +108,18 @@ class Receipts(AccountTest):
         self.assertGreater(receipt["max_rss_kib"], 0)
         for name in OF_CGROUP:
             self.assertIsNone(receipt[name])
+
+    def test_on_a_terminal_only_for_who_asks(self):
+        """The session's lines are stderr to the client, also where the command has a terminal."""
+        terminal = ["-tt"]
+        got = self.server.ssh("shown", "echo done", flags=terminal)
+        self.assertEqual((got.code, got.out), (0, b"done\r\n"), got)
+        self.assertNoReceipt(got.err)
+        got = self.server.ssh("shown", "echo done", flags=terminal, options=asking(receipt="1"))
+        receipt = json.loads(got.err.decode().rpartition(MARK)[2])
+        self.assertEqual((got.out, receipt["tenant"], receipt["bytes_out"]),
+                         (b"done\r\n", "shown", 6))
+        self.receipt(self.server.ssh("shown", "echo done").err)
 
     def test_a_signal(self):
         got = self.server.ssh("acme", "kill -USR1 $$")
@@ -267,7 +283,7 @@ class Wishes(AccountTest):
         self.assertLine(got.out, r"limit     memory = 1536K, by the client's POSTERN_MEMORY")
         self.assertLine(got.out, r"receipt   yes, by the client's POSTERN_RECEIPT")
         self.assertNotIn(b"limit     ", explain().out)
-        self.assertLine(explain().out, r"receipt   yes, by the policy")
+        self.assertLine(explain().out, r"receipt   yes, by the policy, but not on a terminal")
         bad = explain("--env", "POSTERN_TIME=never")
         self.assertEqual(bad.code, 1, bad)
         self.assertIn(b"POSTERN_TIME: 'never' is not a time", bad.out)
