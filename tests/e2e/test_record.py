@@ -1,17 +1,14 @@
 """Recordings: what is kept of what commands print, who bounds it, and how it is played."""
-import ctypes
 import fcntl
 import glob
 import json
 import os
 import re
+import signal
 import stat
-import struct
-import subprocess
-import unittest
 
 import egress_peer
-from harness import EXEC_ID, PATIENCE, POSTERN, PosternTest, clean_env, main, run, wait_until
+from harness import EXEC_ID, PATIENCE, POSTERN, PosternTest, main, run, wait_until
 from test_hostile_session import HOSTILE, Client, exec_line
 from test_terminal import PROMPT, Screen
 
@@ -234,6 +231,21 @@ class Pipes(RecordTest):
         _, _, events, end = self.last(tenant="all")
         self.assertEqual(texts(events, "o"), "first\n")
         self.assertEqual(end["recording"], "whole")
+
+    def test_a_master_that_is_executed_anew(self):
+        """What is being recorded goes on, and what comes then is recorded, too."""
+        client = self.server.popen_ssh("all", "echo before; read x; echo after")
+        self.assertEqual(client.stdout.readline(), b"before\n")
+        start = self.server.wait_audit(event="start", tenant="all")[-1]
+        self.server.process.send_signal(signal.SIGUSR2)
+        self.server.wait_log("re-executed: ")
+        self.server.ssh("all", "echo new")
+        self.assertEqual(texts(self.last(tenant="all")[2], "o"), "new\n")
+        out, _ = client.communicate(b"\n", timeout=60)
+        self.assertEqual(out, b"after\n")
+        end, = self.server.wait_audit(event="end", exec=start["exec"])
+        self.assertEqual(end["recording"], "whole")
+        self.assertEqual(self.play(start["exec"], "--output").out, b"before\nafter\n")
 
     def test_a_session_that_dies(self):
         """What it had not yet written of a line is taken away."""
