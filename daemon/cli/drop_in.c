@@ -157,6 +157,8 @@ int drop_in_open(const struct cli *cli, bool dry_run, struct drop_in *out)
     /* A server that isn't configured gets no directory either. */
     if (access(out->sources.config, R_OK) < 0) {
         problem_no_input(out->sources.config, errno);
+        fputs("postern: the configuration of the server comes first; -f names one elsewhere\n",
+              stderr);
         return EX_NOINPUT;
     }
     look_at_server(out);

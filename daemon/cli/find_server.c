@@ -61,19 +61,38 @@ static const char *config_argument(const char *args, size_t len)
     return found;
 }
 
+static bool is_same_file(int proc, const char *path, const struct stat *wanted)
+{
+    struct stat st;
+    return fstatat(proc, path, &st, 0) == 0 && st.st_dev == wanted->st_dev &&
+           st.st_ino == wanted->st_ino;
+}
+
+/* Where it was started: since then it has gone to the root directory. */
+static const char *start_directory(const char *environment, size_t len)
+{
+    const char *end = environment + len;
+    for (const char *at = environment; at < end; at += strlen(at) + 1)
+        if (strncmp(at, "PWD=/", 5) == 0)
+            return at + 4;
+    return "/";
+}
+
 /* By what the name means to that process, which may have another root. */
 static bool has_config(int proc, const struct stat *wanted)
 {
-    char args[ARGUMENTS_MAX];
-    char path[PATH_MAX];
-    struct stat st;
+    char args[ARGUMENTS_MAX], environment[ARGUMENTS_MAX], path[2 * PATH_MAX];
     ssize_t n = read_file(proc, "cmdline", args, sizeof args);
     if (n <= 0)
         return false;
     const char *config = config_argument(args, (size_t)n);
-    int len = snprintf(path, sizeof path, "root/%s", config);
-    return config[0] == '/' && len > 0 && len < PATH_MAX && fstatat(proc, path, &st, 0) == 0 &&
-           st.st_dev == wanted->st_dev && st.st_ino == wanted->st_ino;
+    const char *dir = "";
+    if (config[0] != '/') {
+        n = read_file(proc, "environ", environment, sizeof environment);
+        dir = start_directory(environment, n > 0 ? (size_t)n : 0);
+    }
+    int len = snprintf(path, sizeof path, "root%s/%s", dir, config);
+    return len > 0 && (size_t)len < sizeof path && is_same_file(proc, path, wanted);
 }
 
 static bool is_wanted(const char *name, const struct stat *wanted)

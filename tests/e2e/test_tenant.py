@@ -217,6 +217,16 @@ class Signalled(TenantTest):
         server.wait_log("reloaded: generation 3")
         self.assertEqual(len(other.audit(event="reload")), 0)
 
+    def test_one_with_a_relative_name(self):
+        """Of the configuration: it means what it meant where the server was started."""
+        server = self.new_server(policy=HAND_WRITTEN)
+        absolute, server.config = server.config, os.path.relpath(server.config, "/")
+        server.start()
+        server.config = absolute
+        self.postern("tenant", "add", "x", "--key", self.server.path("user_bob.pub"), "--template",
+                     f"{TEMPLATES}/shell.ini", server=server)
+        self.assertEqual(len(server.audit(event="reload", result="loaded")), 1)
+
     def test_one_that_refuses(self):
         """It doesn't see what we see: a directory that is mounted here alone."""
         server = self.new_server(policy=HAND_WRITTEN).start()
@@ -496,6 +506,13 @@ class Refused(TenantTest):
         self.refused(78, r"error", "bob", *self.key(), "--workspace", self.server.path("a/b/c"),
                      "--network", "some")
         self.assertFalse(os.path.exists(self.server.path("a")))
+
+    def test_no_configuration(self):
+        got = run([POSTERN, "tenant", "add", "bob", "-f", self.server.path("none.ini"), *self.key()],
+                  check=False)
+        self.assertEqual(got.code, 66, got)
+        self.assertIn(b"none.ini: No such file or directory\npostern: the configuration of the server "
+                      b"comes first; -f names one elsewhere\n", got.err)
 
     def test_not_root(self):
         copy = self.server.path("bob.pub")
