@@ -186,6 +186,9 @@ void server_check_ready(struct server *server)
     control_serve(server);
     log_line(LOG_LEVEL_INFO, "ready: generation %" PRIu64 ", %zu tenants", server->current->number,
              server->current->policy->n_tenants);
+    if (server->current->policy->n_tenants == 0)
+        log_line(LOG_LEVEL_WARNING, "there is no tenant: nobody can log in; 'postern tenant add' "
+                                    "makes one");
     notify_ready(server);
     if (server->handover_due)
         handover_request(server);

@@ -8,7 +8,7 @@ import warnings
 warnings.filterwarnings("ignore")
 import paramiko  # noqa: E402
 
-from harness import PATIENCE, PosternTest, main, run  # noqa: E402
+from harness import PATIENCE, SOURCE, PosternTest, main, run  # noqa: E402
 
 FROM = r"127\.0\.0\.1 port \d+"
 # What would have a log watcher ban 192.0.2.66, were it to be taken for more than a name.
@@ -111,10 +111,13 @@ class Fail2ban(Attempts):
 
     def addresses(self, mode):
         """Whom the filter would ban for what was logged, and how many lines it made out."""
-        lines = [re.sub(r"^\S+ \w+ +", "Nov 23 03:00:00 host sshd[1]: ", line)
+        return self.addresses_by(f"sshd[{mode}]", "sshd")
+
+    def addresses_by(self, rules, program):
+        lines = [re.sub(r"^\S+ \w+ +", f"Nov 23 03:00:00 host {program}[1]: ", line)
                  for line in self.server.log()[self.start:].splitlines()]
         path = self.server.write("sshd.log", "\n".join(lines) + "\n")
-        found = subprocess.run(["fail2ban-regex", "-o", "ip", path, f"sshd[{mode}]"],
+        found = subprocess.run(["fail2ban-regex", "-o", "ip", path, rules],
                                stdout=subprocess.PIPE, check=False, timeout=60 * PATIENCE)
         return found.stdout.decode().split()
 
@@ -125,6 +128,25 @@ class Fail2ban(Attempts):
         found = self.addresses("publickey=any")
         self.assertEqual(set(found), {"127.0.0.1"})
         self.assertGreaterEqual(len(found), 6)
+
+    def test_our_own_filter(self):
+        """That of the package: once for each refusal and each connection that was cut off."""
+        for name in ("common.conf", "postern.conf"):
+            source = (f"{SOURCE}/packaging/fail2ban/filter.d/postern.conf" if name[0] == "p"
+                      else f"/etc/fail2ban/filter.d/{name}")
+            with open(source, encoding="utf-8") as f:
+                self.server.write(f"filter.d/{name}", f.read())
+        rules = self.server.path("filter.d/postern.conf")
+        for user in ("nobody", *HOSTILE):
+            self.attempt(user, "none", "publickey")
+            self.logged(r"Connection closed by invalid user .*")
+        self.attempt("acme", "publickey", "publickey", "publickey")
+        self.logged(r"Disconnecting .*")
+        self.assertRan(self.server.ssh("acme", "true"))
+        found = self.addresses_by(rules, "posternd")
+        self.assertEqual(set(found), {"127.0.0.1"})
+        self.assertEqual(len(found), 2 * (1 + len(HOSTILE)) + 3 + 1)
+        self.assertEqual(self.addresses_by(rules, "sshd"), [])
 
     def test_nobody_else_is_banned(self):
         for user in HOSTILE:
