@@ -105,8 +105,8 @@ struct policy *generation_load_policy(const char *config_path, struct host_judge
                                    .config_path = config_path,
                                    .judge = host_judge,
                                    .judge_user = judge};
-    struct policy *policy = generation_take_policy(policy_load(&source, &diags), &diags,
-                                                   judge->code, to_terminal, &n_errors, err);
+    struct policy *policy = policy_load(&source, &diags);
+    policy = generation_take_policy(policy, &diags, judge->code, to_terminal, &n_errors, err);
     diags_free(&diags);
     return policy;
 }

@@ -170,6 +170,8 @@ class Trust(Files):
         self.server.write_config()
         self.assertAccepted()
         key, private = self.path("private/key"), self.path("private")
+        with open(self.server.config, encoding="utf-8") as f:
+            line = f.read().split("host-key")[0].count("\n") + 1
         for mode, owner, why in (
                 (0o775, 0, f"{private} is writable by group (mode 775): chmod g-w {private}"),
                 (0o755, SOMEBODY, f"owned by uid 12345: chown root {key}")):
@@ -177,7 +179,7 @@ class Trust(Files):
             os.chown(key, owner, 0)
             got = run([POSTERND, "-t", "-f", self.server.config], check=False)
             self.assertEqual((got.code, got.out), (77, b""), got)
-            self.assertEqual(got.err.decode(), f"{self.server.config}:10: error: host key {key}: {why}\n"
+            self.assertEqual(got.err.decode(), f"{self.server.config}:{line}: error: host key {key}: {why}\n"
                                                "posternd: the configuration has 1 error\n")
 
 
