@@ -102,16 +102,17 @@ struct server_config {
     char *control;         /* path of the control socket; NULL: none */
     /* Whose members may look through it, and do everything. */
     struct group_choice control_group, admin_group;
-    char *recordings;             /* directory; default /var/log/postern/recordings */
-    uint64_t record_max;          /* bytes of one recording; default 64 MiB */
-    uint64_t recordings_max;      /* of all together, or SPEC_INFINITY; default 10 GiB */
-    uint64_t recordings_keep_ms;  /* how long they are kept, or SPEC_INFINITY, the default */
-    char *log_level;              /* error, warning, info, debug, trace; default info */
-    uint64_t login_grace_ms;      /* default 30 s */
-    uint32_t max_auth_tries;      /* default 6 */
-    uint32_t max_connections;     /* default 1000 */
-    uint32_t max_startups;        /* unauthenticated at once; default 100 */
-    uint32_t startups_begin;      /* from so many on they are refused at random; default 50 */
+    struct listen_addr agent_check; /* for balancers that ask; host NULL: none */
+    char *recordings;               /* directory; default /var/log/postern/recordings */
+    uint64_t record_max;            /* bytes of one recording; default 64 MiB */
+    uint64_t recordings_max;        /* of all together, or SPEC_INFINITY; default 10 GiB */
+    uint64_t recordings_keep_ms;    /* how long they are kept, or SPEC_INFINITY, the default */
+    char *log_level;                /* error, warning, info, debug, trace; default info */
+    uint64_t login_grace_ms;        /* default 30 s */
+    uint32_t max_auth_tries;        /* default 6 */
+    uint32_t max_connections;       /* default 1000 */
+    uint32_t max_startups;          /* unauthenticated at once; default 100 */
+    uint32_t startups_begin;        /* from so many on they are refused at random; default 50 */
     uint32_t startups_percent;    /* with this likelihood, growing up to max_startups; default 30 */
     uint32_t max_startups_source; /* the same of one source, or COUNT_INFINITY; default 20 */
     uint32_t max_connections_source;   /* of one source at once; default COUNT_INFINITY */

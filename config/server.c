@@ -142,6 +142,17 @@ static int set_admin_group(struct loader *l, void *target, const struct origin *
     return set_group(l, &((struct server_config *)target)->admin_group, value, err);
 }
 
+static int set_agent_check(struct loader *l, void *target, const struct origin *at,
+                           const char *value, struct err *err)
+{
+    struct listen_addr *addr = &((struct server_config *)target)->agent_check;
+    char host[64];
+    if (value_listen(value, host, sizeof host, &addr->port, err) < 0)
+        return -1;
+    addr->origin = *at;
+    return set_text(l, &addr->host, host, err);
+}
+
 static int set_recordings(struct loader *l, void *target, const struct origin *at,
                           const char *value, struct err *err)
 {
@@ -323,6 +334,7 @@ static const struct schema_key server_keys[] = {
     {KEY("control", KEY_SINGLE, CONTROL_PATH_DEFAULT), .set = set_control},
     {KEY("control-group", KEY_SINGLE, NULL), .set = set_control_group},
     {KEY("admin-group", KEY_SINGLE, NULL), .set = set_admin_group},
+    {KEY("agent-check", KEY_SINGLE, NULL), .set = set_agent_check},
     {KEY("recordings", KEY_SINGLE, "/var/log/postern/recordings"), .set = set_recordings},
     {KEY("record-max", KEY_SINGLE, "64M"), .parse = schema_size, AT(record_max),
      .min = RECORD_BYTES_MIN, .max = RECORD_BYTES_MAX},

@@ -164,12 +164,18 @@ static const char *show_plain(const char *text, char *buf, size_t cap)
     return buf;
 }
 
-int control_tell(const struct control_client *client, int status)
+int control_tell_of(const struct control_client *client, const char *what, int status)
 {
     char shown[IPC_LINE_MAX + 1];
     if (client->text[0] != '\0')
-        fprintf(stderr, "postern: %s\n", show_plain(client->text, shown, sizeof shown));
+        fprintf(stderr, "postern: %s%s%s\n", what, what[0] != '\0' ? ": " : "",
+                show_plain(client->text, shown, sizeof shown));
     return status;
+}
+
+int control_tell(const struct control_client *client, int status)
+{
+    return control_tell_of(client, "", status);
 }
 
 int control_run(const struct cli *cli, const char *path, const struct ipc_msg *request,

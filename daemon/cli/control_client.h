@@ -43,6 +43,9 @@ int control_ask(struct control_client *client, const struct ipc_msg *request, un
 /* "postern: TEXT" on stderr, if the server's last answer ended with a text. Returns `status`. */
 int control_tell(const struct control_client *client, int status);
 
+/* The same, "postern: WHAT: TEXT"; `what` is fit for people. */
+int control_tell_of(const struct control_client *client, const char *what, int status);
+
 /* All of it in one: connects, asks and tells. */
 int control_run(const struct cli *cli, const char *path, const struct ipc_msg *request,
                 unsigned timeout_s, json_t *items);

@@ -41,6 +41,9 @@ static const struct cli_command *const commands[] = {
     /* Of a running server. */
     &status_command,
     &ps_command,
+    &kill_command,
+    &drain_command,
+    &resume_command,
     &reload_command,
     &metrics_command,
     &version_command,

@@ -53,6 +53,9 @@ static void print_status(const json_t *s)
     printf("from         %s\n", item_show(s, "config", config, sizeof config));
     print_reload(s);
     print_listeners(s);
+    if (item_word(s, "draining")[0] != '\0')
+        printf("draining     since %s: new commands are refused%s\n", item_word(s, "draining"),
+               item_true(s, "then_stop") ? "; stops when no command runs any more" : "");
     printf("connections  %" PRIu64 " of at most %" PRIu64 ": %" PRIu64 " logged in, %" PRIu64
            " not yet\n",
            N("connections"), N("max_connections"), N("authenticated"), N("startups"));

@@ -40,6 +40,9 @@
     X(HANDOVER, "handover", "8a2ce9c7a5a44067af28eae8d6333101", 5,                                 \
       "posternd re-executed: $result, version $version after $from[, $connections connections]"    \
       "[, $execs commands and $waiting that wait are kept][: $reason]")                            \
+    X(OPERATOR, "operator", "c10c594d66844a28a2b05d1c55b10807", 5,                                 \
+      "$verb by uid $uid (process $pid)[: $exec][: tenant $tenant][: key $key]"                    \
+      "[: connection $connection][, $ended ended][, $queued refused][: $reason]")                  \
     X(LOST, "lost", "3833bd58d2e246759b04d07fe9bade76", 4,                                         \
       "$lines records of this trail were lost since $since: $reason")
 

@@ -47,6 +47,7 @@ enum {
     IPC_BANNER_MAX = 8192,
     IPC_ITEM_MAX = 32 * 1024, /* bytes of one item of an answer on the control socket */
     IPC_TENANT_MAX = 64,
+    IPC_REASON_MAX = 200,
 };
 
 /* Every connection's begins with this: neither a version nor whose package it is. */
@@ -315,6 +316,20 @@ enum recorded { RECORDED_NOT, RECORDED_WHOLE, RECORDED_FULL, RECORDED_INCOMPLETE
     F(u8, list, CTL_PENALTIES)                                                                     \
     F(str, tenant, IPC_TENANT_MAX)                                                                 \
     F(str, key, IPC_ID_MAX)
+/* Ends what runs or waits and fits all that is not "": the id of an exec, its tenant, its key (the
+ * fingerprint or its beginning), its connection, which ends too. reason: for the client. */
+#define FIELDS_REQ_CTL_KILL(F)                                                                     \
+    F(str, exec, IPC_ID_MAX)                                                                       \
+    F(str, tenant, IPC_TENANT_MAX)                                                                 \
+    F(str, key, IPC_ID_MAX)                                                                        \
+    F(str, connection, IPC_ID_MAX)                                                                 \
+    F(str, reason, IPC_REASON_MAX)
+/* wait: answered when nothing runs any more, or wait_ms later (UINT64_MAX: whenever that is). */
+#define FIELDS_REQ_CTL_DRAIN(F)                                                                    \
+    F(u8, wait, 1)                                                                                 \
+    F(u64, wait_ms, UINT64_MAX)                                                                    \
+    F(u8, then_stop, 1)
+#define FIELDS_REQ_CTL_RESUME(F) F(u8, unused, 0)
 /* Answered when it is known what became of it. */
 #define FIELDS_REQ_CTL_RELOAD(F) F(u8, unused, 0)
 /* Each item has a part of the text, whole lines. */
@@ -366,6 +381,9 @@ enum recorded { RECORDED_NOT, RECORDED_WHOLE, RECORDED_FULL, RECORDED_INCOMPLETE
     X(CTL_WELCOME, ctl_welcome, LINK_CONTROL, FROM_MASTER, STATE_READY, 0, 0)                      \
     X(REQ_CTL_STATUS, req_ctl_status, LINK_CONTROL, FROM_PEER, STATE_READY, 0, 0)                  \
     X(REQ_CTL_PS, req_ctl_ps, LINK_CONTROL, FROM_PEER, STATE_READY, 0, 0)                          \
+    X(REQ_CTL_KILL, req_ctl_kill, LINK_CONTROL, FROM_PEER, STATE_READY, 0, 0)                      \
+    X(REQ_CTL_DRAIN, req_ctl_drain, LINK_CONTROL, FROM_PEER, STATE_READY, 0, 0)                    \
+    X(REQ_CTL_RESUME, req_ctl_resume, LINK_CONTROL, FROM_PEER, STATE_READY, 0, 0)                  \
     X(REQ_CTL_RELOAD, req_ctl_reload, LINK_CONTROL, FROM_PEER, STATE_READY, 0, 0)                  \
     X(REQ_CTL_METRICS, req_ctl_metrics, LINK_CONTROL, FROM_PEER, STATE_READY, 0, 0)                \
     X(CTL_ITEM, ctl_item, LINK_CONTROL, FROM_MASTER, STATE_READY, 0, 0)                            \

@@ -119,10 +119,10 @@ static void refuse(const struct asking *asking, const struct refusal *refusal)
 {
     struct connection *connection = asking->connection;
     struct outcome outcome = {.verdict = refusal->verdict,
-                              .code = refusal->verdict == VERDICT_SANDBOX ? 125 : 126};
+                              .code = verdict_status(refusal->verdict)};
     char line[IPC_LINE_MAX], receipt[IPC_RECEIPT_MAX + 1] = "";
     (void)snprintf(outcome.reason, sizeof outcome.reason, "%s", refusal->reason);
-    if (refusal->verdict == VERDICT_DENIED && !refusal->recorded)
+    if (refusal->verdict != VERDICT_SANDBOX && !refusal->recorded)
         record_denial(asking, refusal);
     static const struct report nothing;
     struct audit_end end = {
@@ -155,6 +155,29 @@ void admit_refuse(const struct asking *asking, const struct tenant *tenant, enum
                                     .reason = reason,
                                     .rule = tenant != NULL ? &tenant->origin : &nowhere,
                                     .explain = tenant != NULL ? tenant->explain : EXPLAIN_REASON};
+    refuse(asking, &refusal);
+}
+
+void admit_end(const struct asking *asking, const struct tenant *tenant, const char *reason)
+{
+    static const struct origin nowhere;
+    const struct refusal refusal = {.verdict = VERDICT_ENDED,
+                                    .limit = LIMIT_OPERATOR,
+                                    .reason = reason,
+                                    .rule = tenant != NULL ? &tenant->origin : &nowhere};
+    refuse(asking, &refusal);
+}
+
+/* Says nothing of the policy, so nothing of it is hidden. */
+static void refuse_draining(const struct asking *asking)
+{
+    static const struct origin nowhere;
+    const struct refusal refusal = {.verdict = VERDICT_DENIED,
+                                    .limit = LIMIT_DRAINING,
+                                    .reason = "the server is draining and takes no new commands; "
+                                              "connect again later",
+                                    .rule = &nowhere,
+                                    .explain = EXPLAIN_REASON};
     refuse(asking, &refusal);
 }
 
@@ -361,6 +384,8 @@ void admit_judge(struct asking *asking)
     fill_record(connection, &decision, &asking->record);
     if (connection->server->stopping)
         admit_refuse(asking, decision.login.tenant, LIMIT_STOPPING, "the server is shutting down");
+    else if (connection->server->drain.active && !asking->queued)
+        refuse_draining(asking);
     else if (connection->lost)
         admit_refuse(asking, decision.login.tenant, connection->lost_limit, connection->end_reason);
     else if (!decision.allowed)

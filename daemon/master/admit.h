@@ -35,6 +35,9 @@ void admit_judge(struct asking *asking);
 void admit_refuse(const struct asking *asking, const struct tenant *tenant, enum limit limit,
                   const char *reason);
 
+/* Ends one that waits: the operator wants it, with that reason. */
+void admit_end(const struct asking *asking, const struct tenant *tenant, const char *reason);
+
 /* What a connection that is not accepted any more is told: which login, and why. */
 void admit_describe_login(const struct connection *connection, const struct login *login, char *buf,
                           size_t len);

@@ -229,3 +229,23 @@ void audit_handover(struct server *server, const struct audit_handover *handover
     }
     (void)audit_sink_write(server, AUDIT_HANDOVER, &json, false);
 }
+
+void audit_operator(struct server *server, const struct audit_operator *act)
+{
+    static struct json json;
+    audit_sink_begin(&json, AUDIT_OPERATOR);
+    json_str(&json, "verb", act->verb);
+    json_uint(&json, "uid", act->uid);
+    json_uint(&json, "pid", (uint64_t)act->pid);
+    json_str(&json, "exec", or_null(act->exec));
+    json_str(&json, "tenant", or_null(act->tenant));
+    json_str(&json, "key", or_null(act->key));
+    json_str(&json, "connection", or_null(act->connection));
+    json_str(&json, "reason", or_null(act->reason));
+    if (act->counted) {
+        json_uint(&json, "ended", act->ended);
+        json_uint(&json, "queued", act->queued);
+        json_uint(&json, "connections", act->connections);
+    }
+    (void)audit_sink_write(server, AUDIT_OPERATOR, &json, true);
+}

@@ -81,4 +81,16 @@ struct audit_handover {
 };
 void audit_handover(struct server *server, const struct audit_handover *handover);
 
+/* Somebody has changed something through the control socket: what, and which of these it was about
+ * ("": it does not matter). */
+struct audit_operator {
+    const char *verb;
+    uid_t uid;
+    pid_t pid;
+    const char *exec, *tenant, *key, *connection, *reason;
+    bool counted; /* the next three are */
+    uint64_t ended, queued, connections;
+};
+void audit_operator(struct server *server, const struct audit_operator *act);
+
 #endif

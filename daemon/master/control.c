@@ -32,6 +32,9 @@ static const struct verb {
     {MSG_REQ_CTL_PS, CONTROL_READ, control_on_ps},
     {MSG_REQ_CTL_RELOAD, CONTROL_ADMIN, control_on_reload},
     {MSG_REQ_CTL_METRICS, CONTROL_READ, control_on_metrics},
+    {MSG_REQ_CTL_KILL, CONTROL_ADMIN, control_on_kill},
+    {MSG_REQ_CTL_DRAIN, CONTROL_ADMIN, control_on_drain},
+    {MSG_REQ_CTL_RESUME, CONTROL_ADMIN, control_on_resume},
 };
 
 static const struct server_config *config_of(const struct server *server)
@@ -93,21 +96,6 @@ static void client_free(struct control_client *client)
     free(client->cursor.penalties);
     free(client->cursor.text);
     free(client);
-}
-
-void control_close(struct server *server)
-{
-    struct control_point *control = server->control;
-    if (control == NULL)
-        return;
-    while (control->clients != NULL)
-        client_free(control->clients);
-    loop_remove(server->loop, &control->source);
-    loop_disarm(server->loop, &control->retry);
-    loop_disarm(server->loop, &control->news);
-    control_socket_close(&control->sock);
-    free(control);
-    server->control = NULL;
 }
 
 void control_apply(struct server *server, const struct server_config *config)
@@ -281,8 +269,7 @@ static int send_listed(struct control_client *client)
 {
     static struct json json;
     struct err err = {0};
-    json.len = 0;
-    json.full = 0;
+    control_begin(&json);
     if (client->next_item == NULL || !client->next_item(client, &json))
         return 0;
     size_t len = json_end(&json) - 1;
@@ -327,6 +314,31 @@ static int answer(struct control_client *client)
         return turn(client, false);
     }
     return turn(client, true);
+}
+
+void control_close(struct server *server)
+{
+    struct control_point *control = server->control;
+    if (control == NULL)
+        return;
+    while (control->clients != NULL) {
+        /* Who waited for this end is told. */
+        if (control->clients->ended)
+            (void)answer(control->clients);
+        client_free(control->clients);
+    }
+    loop_remove(server->loop, &control->source);
+    loop_disarm(server->loop, &control->retry);
+    loop_disarm(server->loop, &control->news);
+    control_socket_close(&control->sock);
+    free(control);
+    server->control = NULL;
+}
+
+void control_begin(struct json *json)
+{
+    json->len = 0;
+    json->full = 0;
 }
 
 void control_put(struct control_client *client, struct json *json)
@@ -374,6 +386,8 @@ static void dispatch(struct control_client *client, const struct ipc_msg *msg)
     char why[IPC_LINE_MAX];
     const struct control_peer peer = {.uid = client->uid};
     client->answering = true;
+    /* It may wait for something, for as long as that takes. */
+    loop_disarm(client->server->loop, &client->timer);
     for (size_t i = 0; i < array_len(verbs); i++) {
         if (verbs[i].type != msg->type)
             continue;
@@ -384,9 +398,6 @@ static void dispatch(struct control_client *client, const struct ipc_msg *msg)
         else
             verbs[i].run(client, msg);
     }
-    /* It waits for something, for as long as that takes. */
-    if (!client->ended)
-        loop_disarm(client->server->loop, &client->timer);
 }
 
 static void on_client(struct loop_source *source)
@@ -426,6 +437,8 @@ static void on_news(struct loop_timer *timer)
     for (struct control_client *client = control->clients; client != NULL; client = client->next)
         if (client->await == AWAIT_RELOAD)
             control_reload_news(client);
+        else if (client->await == AWAIT_IDLE)
+            control_idle_news(client);
 }
 
 void control_news(struct server *server)

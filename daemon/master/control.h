@@ -88,6 +88,8 @@ void control_apply(struct server *server, const struct server_config *config);
 /* Something that clients wait for may have happened. Safe everywhere. */
 void control_news(struct server *server);
 
+/* A new object, to be filled. */
+void control_begin(struct json *json);
 /* Answers: one more item, which is copied; the object is closed here. */
 void control_put(struct control_client *client, struct json *json);
 /* The list whose items `next` makes follows what was put. */
@@ -102,6 +104,9 @@ void control_on_status(struct control_client *client, const struct ipc_msg *msg)
 void control_on_ps(struct control_client *client, const struct ipc_msg *msg);
 void control_on_reload(struct control_client *client, const struct ipc_msg *msg);
 void control_on_metrics(struct control_client *client, const struct ipc_msg *msg);
+void control_on_kill(struct control_client *client, const struct ipc_msg *msg);
+void control_on_drain(struct control_client *client, const struct ipc_msg *msg);
+void control_on_resume(struct control_client *client, const struct ipc_msg *msg);
 
 /* Whether an exec is the tenant's and of the key whose fingerprint begins so; "": any. */
 struct exec_record;
@@ -109,5 +114,9 @@ bool control_matches(const struct exec_record *record, const char *tenant, const
 
 /* control_news(): those of these that can be answered now call control_end(). */
 void control_reload_news(struct control_client *client);
+void control_idle_news(struct control_client *client);
+
+/* Writes down, in log and audit, that the client has had something changed. */
+void control_record(const struct control_client *client, const char *verb);
 
 #endif

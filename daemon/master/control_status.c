@@ -4,6 +4,7 @@
 #include "generation.h"
 #include "listener.h"
 #include "reload.h"
+#include "waiting.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,12 +13,6 @@
 #include <unistd.h>
 
 static struct json json;
-
-static void begin(void)
-{
-    json.len = 0;
-    json.full = 0;
-}
 
 static void put_time(const char *name, time_t when)
 {
@@ -30,7 +25,9 @@ static void put_time(const char *name, time_t when)
 
 static const char *state_of(const struct server *server)
 {
-    return server->stopping ? "stopping" : "serving";
+    if (server->stopping)
+        return "stopping";
+    return server->drain.active ? "draining" : "serving";
 }
 
 static void put_generation(const struct server *server)
@@ -70,9 +67,7 @@ static void count_penalty(void *arg, const struct source_key *source, uint32_t p
 static void put_counts(const struct server *server)
 {
     const struct server_config *config = &server->current->policy->server;
-    uint64_t queued = 0, old = 0, penalties = 0;
-    for (const struct connection *c = server->connections; c != NULL; c = c->next)
-        queued += c->n_waiting;
+    uint64_t old = 0, penalties = 0;
     for (const struct exec *exec = server->execs; exec != NULL; exec = exec->next)
         old += exec->generation != server->current;
     penalty_list(&server->penalties, loop_now_ms(), count_penalty, &penalties);
@@ -85,7 +80,7 @@ static void put_counts(const struct server *server)
     json_uint(&json, "running", server->n_running);
     json_uint(&json, "max_running", server->max_execs);
     json_uint(&json, "of_older_generations", old);
-    json_uint(&json, "queued", queued);
+    json_uint(&json, "queued", waiting_count(server));
     json_uint(&json, "penalised", penalties);
 }
 
@@ -93,13 +88,15 @@ void control_on_status(struct control_client *client, const struct ipc_msg *msg)
 {
     const struct server *server = client->server;
     (void)msg;
-    begin();
+    control_begin(&json);
     json_uint(&json, "pid", (uint64_t)getpid());
     json_str(&json, "version", POSTERN_VERSION);
     json_str(&json, "config", server->options.config_path);
     json_str(&json, "state", state_of(server));
     put_time("started", server->started_at);
     json_uint(&json, "uptime_ms", loop_now_ms() - server->started_ms);
+    put_time("draining", server->drain.active ? server->drain.since : 0);
+    json_bool(&json, "then_stop", server->drain.then_stop);
     put_generation(server);
     put_reload(&server->last_reload);
     listeners_put(server, &json);
@@ -115,6 +112,7 @@ void control_on_reload(struct control_client *client, const struct ipc_msg *msg)
         control_end(client, 1, "the server is shutting down");
         return;
     }
+    control_record(client, "reload");
     client->await = AWAIT_RELOAD;
     reload_start(client->server);
     control_news(client->server);
@@ -122,7 +120,7 @@ void control_on_reload(struct control_client *client, const struct ipc_msg *msg)
 
 static void put_diag(struct control_client *client, const struct diag *diag)
 {
-    begin();
+    control_begin(&json);
     json_str(&json, "grade", diag->grade == DIAG_ERROR ? "error" : "warning");
     json_str(&json, "file", diag->file);
     if (diag->line > 0)
@@ -146,7 +144,7 @@ void control_reload_news(struct control_client *client)
         return;
     for (size_t i = 0; i < result->diags.n; i++)
         put_diag(client, &result->diags.items[i]);
-    begin();
+    control_begin(&json);
     put_reload(result);
     put_generation(server);
     json_bool(&json, "truncated",

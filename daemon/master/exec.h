@@ -61,7 +61,7 @@ struct exec {
     struct loop_source source;
     struct loop_timer timer; /* once it has started the wall-time limit; then the grace period */
     enum end_cause cause;
-    char why[256];       /* of CAUSE_LOGIN, for the client */
+    char why[256];       /* of CAUSE_LOGIN and CAUSE_OPERATOR, for the client */
     struct rate signals; /* that its client has sent */
     bool awaits_share;   /* it is submitted when share.h has settled what it shares */
     bool tasks_noted;    /* the client knows that it can't start more tasks */

@@ -1,10 +1,12 @@
 /* The next program's side of a handover (handover.h). */
+#include "agent.h"
 #include "audit.h"
 #include "cgroups.h"
 #include "child.h"
 #include "cleanup.h"
 #include "connection.h"
 #include "control.h"
+#include "drain.h"
 #include "exec.h"
 #include "generation.h"
 #include "handover.h"
@@ -81,6 +83,8 @@ void handover_carry(struct state *state, struct server *server, struct err *err)
         return;
     listeners_carry(state, server);
     control_carry(state, server);
+    agent_carry(state, server);
+    drain_carry(state, &server->drain);
     zygote_carry_all(state, server);
     connection_carry_all(state, server);
     exec_carry_all(state, server);
@@ -145,6 +149,8 @@ static void serve(struct server *server, const char *writer)
     proxied_resume(server);
     listeners_resume(server);
     control_serve(server);
+    agent_serve(server);
+    drain_check(server);
     metrics_file_apply(server);
     recordings_watch(server);
     notify_open(server);

@@ -71,18 +71,30 @@ void presence_on_lost(struct loop_timer *timer)
     connection_close(connection, connection->end_reason);
 }
 
-static void show_out(struct connection *connection, const char *why)
+static void show_out(struct connection *connection, const char *why,
+                     void (*terminate)(struct exec *exec, const char *why))
 {
     struct server *server = connection->server;
     lose(connection, LIMIT_NONE, why);
     count_for(connection, NULL);
     for (struct exec *exec = connection->execs; exec != NULL; exec = exec->next_of_connection)
-        terminate_for_login(exec, why);
+        terminate(exec, why);
     if (connection->execs == NULL && connection->n_waiting == 0)
         connection_close(connection, why);
     else
         (void)loop_arm(server->loop, &connection->timer,
                        connection->execs != NULL ? LOST_MS : FAREWELL_MS, presence_on_lost);
+}
+
+bool presence_end_for_operator(struct connection *connection, const char *why)
+{
+    if (connection->closing || connection->lost)
+        return false;
+    if (connection->authenticated)
+        show_out(connection, why, terminate_for_operator);
+    else
+        connection_close(connection, why);
+    return true;
 }
 
 void presence_exec_gone(struct connection *connection)
@@ -101,7 +113,7 @@ static void judge(struct connection *connection)
     decide_login(&who, &login);
     if (!login.accepted) {
         admit_describe_login(connection, &login, why, sizeof why);
-        show_out(connection, why);
+        show_out(connection, why, terminate_for_login);
     } else if (connection->load != NULL &&
                strcmp(connection->load->name, login.tenant->name) != 0) {
         log_line(LOG_LEVEL_INFO, "connection %s belongs to tenant %s now", connection->id,

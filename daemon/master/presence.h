@@ -24,6 +24,10 @@ void presence_rejudge(struct server *server);
 /* The timer of a connection that is shown out: its time is over. */
 void presence_on_lost(struct loop_timer *timer);
 
+/* The operator wants it to end: what it runs ends for that reason, and then the connection. What of
+ * it waits is left to waiting_end(). False if it was ending already. */
+bool presence_end_for_operator(struct connection *connection, const char *why);
+
 /* One of its execs has gone for good. */
 void presence_exec_gone(struct connection *connection);
 

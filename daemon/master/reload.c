@@ -1,4 +1,5 @@
 #include "reload.h"
+#include "agent.h"
 #include "cgroups.h"
 #include "cleanup.h"
 #include "generation.h"
@@ -77,6 +78,9 @@ static struct generation *start_generation(struct server *server, struct policy 
     if (!listeners_match(server, &policy->server))
         log_line(LOG_LEVEL_WARNING,
                  "the listen addresses have changed: that takes effect at the next start");
+    if (!agent_match(server, &policy->server))
+        log_line(LOG_LEVEL_WARNING,
+                 "'agent-check' has changed: that takes effect at the next start");
     if (!cgroups_match(server, &policy->server))
         log_line(LOG_LEVEL_WARNING, "'cgroup' has changed: that takes effect at the next start");
     return generation_start(server, policy, texts, err);

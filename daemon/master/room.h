@@ -17,7 +17,9 @@
     X(LIMIT_SERVER, "server")                                                                      \
     X(LIMIT_AUDIT, "audit")                                                                        \
     X(LIMIT_RECORD, "record")                                                                      \
-    X(LIMIT_STOPPING, "stopping")
+    X(LIMIT_STOPPING, "stopping")                                                                  \
+    X(LIMIT_DRAINING, "draining")                                                                  \
+    X(LIMIT_OPERATOR, "operator")
 
 enum limit {
 #define X(name, word) name,

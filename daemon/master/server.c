@@ -1,4 +1,5 @@
 #include "server.h"
+#include "agent.h"
 #include "cgroups.h"
 #include "child.h"
 #include "cleanup.h"
@@ -127,7 +128,8 @@ static int start_with(struct server *server, struct policy *policy, struct polic
     if (check_limits(server, err) < 0 || hostkeys_check(&policy->server, err) < 0 ||
         (server->loop = loop_new(err)) == NULL || make_run_id(server, err) < 0 ||
         server_watch_signals(server, err) < 0 || listeners_open(server, &policy->server, err) < 0 ||
-        control_open(server, &policy->server, err) < 0) {
+        control_open(server, &policy->server, err) < 0 ||
+        agent_open(server, &policy->server, err) < 0) {
         policy_free(policy);
         return -1;
     }
@@ -184,6 +186,7 @@ void server_check_ready(struct server *server)
     listeners_announce(server);
     listeners_resume(server);
     control_serve(server);
+    agent_serve(server);
     log_line(LOG_LEVEL_INFO, "ready: generation %" PRIu64 ", %zu tenants", server->current->number,
              server->current->policy->n_tenants);
     if (server->current->policy->n_tenants == 0)
@@ -246,6 +249,7 @@ void server_stop(struct server *server)
 
 void server_check_stopped(struct server *server)
 {
+    drain_check(server);
     if (!server->stopping || server->n_execs > 0)
         return;
     if (server->n_connections == 0)
@@ -340,6 +344,8 @@ void server_free(struct server *server)
     handover_abandon(server);
     listeners_close(server);
     control_close(server);
+    agent_close(server);
+    loop_disarm(server->loop, &server->drain.timer);
     reload_abandon(server);
     zygote_stop_all(server);
     metrics_file_stop(server);

@@ -8,6 +8,7 @@
 #define POSTERN_DAEMON_MASTER_SERVER_H
 
 #include "ipc.h"
+#include "drain.h"
 #include "loop.h"
 #include "metrics.h"
 #include "notify.h"
@@ -22,6 +23,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct agent;
 struct child;
 struct cgroups;
 struct connection;
@@ -64,6 +66,8 @@ struct server {
     time_t started_at;
     uint64_t started_ms;
     struct control_point *control; /* NULL: no control socket */
+    struct agent *agent;           /* NULL: no agent-check */
+    struct drain drain;
     struct listeners *listeners;
     struct zygote *zygotes; /* list: starting, serving and retired ones */
     struct zygote *zygote;  /* serves new connections; NULL while there is none */

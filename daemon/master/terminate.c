@@ -65,13 +65,23 @@ void terminate_exec(struct exec *exec, enum end_cause cause)
     (void)loop_arm(exec->server->loop, &exec->timer, GRACE_MS, on_grace_over);
 }
 
-void terminate_for_login(struct exec *exec, const char *why)
+static void terminate_with_reason(struct exec *exec, enum end_cause cause, const char *why)
 {
     if (exec->ended || exec->terminating)
         return;
     (void)snprintf(exec->why, sizeof exec->why, "%s", why);
     log_line(LOG_LEVEL_INFO, "%s: ended: %s", exec->record.id, why);
-    terminate_exec(exec, CAUSE_LOGIN);
+    terminate_exec(exec, cause);
+}
+
+void terminate_for_login(struct exec *exec, const char *why)
+{
+    terminate_with_reason(exec, CAUSE_LOGIN, why);
+}
+
+void terminate_for_operator(struct exec *exec, const char *why)
+{
+    terminate_with_reason(exec, CAUSE_OPERATOR, why);
 }
 
 static void on_time_over(struct loop_timer *timer)

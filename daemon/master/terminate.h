@@ -15,6 +15,9 @@ void terminate_exec(struct exec *exec, enum end_cause cause);
 /* The same for CAUSE_LOGIN, with the reason that its client is told. */
 void terminate_for_login(struct exec *exec, const char *why);
 
+/* The same for CAUSE_OPERATOR. */
+void terminate_for_operator(struct exec *exec, const char *why);
+
 /* The command has been started: its time runs from now on. */
 void terminate_when_time_is_over(struct exec *exec);
 

@@ -24,6 +24,11 @@ const char *verdict_word(enum verdict verdict)
     return verdict < VERDICT_COUNT ? verdicts[verdict].word : "?";
 }
 
+unsigned verdict_status(enum verdict verdict)
+{
+    return (unsigned)verdicts[verdict].status;
+}
+
 const char *end_cause_word(enum end_cause cause)
 {
     switch (cause) {
@@ -39,6 +44,8 @@ const char *end_cause_word(enum end_cause cause)
         return "client gone";
     case CAUSE_LOGIN:
         return "login gone";
+    case CAUSE_OPERATOR:
+        return "operator";
     case CAUSE_SHUTDOWN:
         return "server shutdown";
     }
@@ -149,6 +156,7 @@ static bool judge_ended(const struct verdict_facts *facts, struct outcome *out)
                format_size(spec->output, limit, sizeof limit));
         break;
     case CAUSE_LOGIN:
+    case CAUSE_OPERATOR:
         settle(out, VERDICT_ENDED, "%s", facts->why);
         break;
     case CAUSE_SHUTDOWN:

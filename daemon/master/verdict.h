@@ -41,7 +41,8 @@ enum end_cause {
     CAUSE_IDLE,
     CAUSE_OUTPUT,
     CAUSE_CLIENT_GONE,
-    CAUSE_LOGIN, /* whoever started it may no longer log in */
+    CAUSE_LOGIN,    /* whoever started it may no longer log in */
+    CAUSE_OPERATOR, /* somebody at the control socket wants it to end */
     CAUSE_SHUTDOWN
 };
 
@@ -55,6 +56,8 @@ struct outcome {
 };
 
 const char *verdict_word(enum verdict verdict);
+/* The exit status of one that has a status of its own. */
+unsigned verdict_status(enum verdict verdict);
 /* The audit's word for a cause, NULL for CAUSE_NONE. */
 const char *end_cause_word(enum end_cause cause);
 
@@ -68,8 +71,8 @@ struct verdict_total {
 /* What an outcome is put into words with; nothing of it has to be escaped. */
 struct verdict_facts {
     enum end_cause cause;
-    const char *program;             /* argv[0] */
-    const char *why;                 /* of CAUSE_LOGIN; else it is not looked at */
+    const char *program; /* argv[0] */
+    const char *why;     /* of CAUSE_LOGIN and CAUSE_OPERATOR; else it is not looked at */
     const struct sandbox_spec *spec; /* its limits and its seccomp profile */
     struct exec_limits limits;       /* those that are in force instead of the spec's */
     const struct cgroup_usage *used; /* of its cgroup, or NULL: it had none */

@@ -121,6 +121,7 @@ static void leave(struct waiter *waiter)
     if (waiter->load->queue.n == 0)
         loop_disarm(server->loop, &waiter->load->look);
     tenant_load_release(&server->loads, steal_ptr(waiter->load), loop_now_ms());
+    drain_check(server);
 }
 
 static struct asking asking_of(const struct waiter *waiter)
@@ -360,6 +361,33 @@ const struct waiter *waiting_next(const struct server *server, const struct wait
                                   .since_ms = waiter->since_ms};
     exec_command_take(&view->command, &waiter->req);
     return waiter;
+}
+
+size_t waiting_count(const struct server *server)
+{
+    size_t n = 0;
+    for (const struct waiter *waiter = server->waiters; waiter != NULL; waiter = waiter->next)
+        n++;
+    return n;
+}
+
+size_t waiting_end(struct server *server,
+                   bool (*matches)(const void *arg, const struct exec_record *record),
+                   const void *arg, const char *why)
+{
+    size_t n = 0;
+    for (struct waiter *waiter = server->waiters, *next; waiter != NULL; waiter = next) {
+        next = waiter->next;
+        if (!matches(arg, &waiter->record))
+            continue;
+        struct asking asking = asking_of(waiter);
+        const struct tenant *tenant = tenant_of(waiter->load);
+        leave(waiter);
+        admit_end(&asking, tenant, why);
+        free(waiter);
+        n++;
+    }
+    return n;
 }
 
 void waiting_rejudge(struct server *server)

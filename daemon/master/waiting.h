@@ -57,6 +57,13 @@ const struct waiter *waiting_next(const struct server *server, const struct wait
 /* All that waits, with its place and its time (state.h). */
 void waiting_carry_all(struct state *state, struct server *server);
 
+size_t waiting_count(const struct server *server);
+
+/* Ends those that `matches`, for a reason of the operator's. Returns how many. */
+size_t waiting_end(struct server *server,
+                   bool (*matches)(const void *arg, const struct exec_record *record),
+                   const void *arg, const char *why);
+
 /* Judges everything that waits again: by a new policy, or to refuse it by a server that stops. */
 void waiting_rejudge(struct server *server);
 

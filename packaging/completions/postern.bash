@@ -113,10 +113,10 @@ _postern() {
     --color) _postern_candidates 'auto always never' ;;
     --template) _postern_candidates "$(_postern_templates "$postern")" ;;
     --network) _postern_candidates 'none loopback host' ;;
-    --from | --at | --subsystem | --env | --name | --comment | --expiry | --speed | --idle-limit) ;;
+    --from | --at | --subsystem | --env | --name | --comment | --expiry | --connection | --reason | --speed | --idle-limit) ;;
     --key)
         case ${COMP_WORDS[1]} in
-        ps) ;;
+        ps | kill) ;;
         *) _postern_files ;;
         esac
         ;;

@@ -276,6 +276,252 @@ class Reloading(ControlTest):
         self.assertEqual(self.document("reload")["ok"], True)
 
 
+TWO_TENANTS = """
+[sandbox "plain"]
+network = none
+
+[tenant "acme"]
+keys    = keys/alice
+sandbox = plain
+shell   = /bin/bash
+
+[tenant "beta"]
+keys      = keys/alice
+keys      = keys/bob
+sandbox   = plain
+shell     = /bin/bash
+max-execs = 1
+queue     = 1h
+explain   = none
+"""
+STUBBORN = "trap '' TERM HUP; echo up; while :; do sleep 1; done"
+
+
+class Killing(ControlTest):
+    server_args = {"policy": TWO_TENANTS, "keys": ("alice", "bob")}
+
+    def tearDown(self):
+        self.all_gone()
+
+    def ended(self, client, reason=""):
+        """The client hears of the operator: 143 and the line."""
+        out, err = client.communicate(timeout=20 * PATIENCE)
+        self.assertEqual((client.returncode, out), (143, b""), err)
+        self.assertLine(err, r"postern: ended: by the operator" + reason + r" \[\S+\]")
+
+    def start(self, tenant="acme", command="sleep 100", **how):
+        client = self.server.popen_ssh(tenant, command, **how)
+        one = wait_until(lambda: [e for e in self.document("ps", "--tenant", tenant)["execs"]
+                                  if e["state"] == "running"], 20, "a command")
+        return client, one[0]
+
+    def test_by_id(self):
+        client, one = self.start()
+        other, _ = self.start("beta")
+        got = self.postern("kill", one["exec"], "--reason", "maintenance")
+        self.assertRan(got, 0, b"ended 1 command\n")
+        self.ended(client, ": maintenance")
+        self.assertIsNone(other.poll())
+        end = self.server.wait_audit(event="end", exec=one["exec"])[-1]
+        self.assertEqual((end["verdict"], end["reason"]), ("ended", "by the operator: maintenance"))
+        self.assertEqual(end["cause"], "operator")
+        act = self.server.wait_audit(event="operator", exec=one["exec"])[-1]
+        self.assertEqual((act["verb"], act["uid"], act["reason"], act["ended"]),
+                         ("kill", 0, "maintenance", 1))
+        self.assertEqual((act["tenant"], act["connection"]), (None, None))
+        # It is gone: nothing is meant by that any more.
+        got = self.postern("kill", one["exec"])
+        self.assertEqual((got.code, got.out), (1, b""), got)
+        self.assertLine(got.err, rf"postern: {re.escape(one['exec'])}: nothing that runs or waits is "
+                        "meant by that")
+
+    def test_by_tenant_key_and_connection(self):
+        for words in (lambda one: ("--tenant", one["tenant"]), lambda one: ("--key", one["key"]),
+                      lambda one: ("--key", one["key"][7:17])):
+            client, one = self.start("acme")
+            other, _ = self.start("beta", key="bob")
+            document = self.document("kill", *words(one))
+            self.assertEqual((document["ended"], document["queued"]), (1, 0))
+            self.ended(client)
+            self.assertIsNone(other.poll())
+            self.all_gone()
+
+    def test_a_connection_ends_with_its_commands(self):
+        path, master = self.server.mux()
+        clients = [self.server.popen_ssh("acme", "sleep 100", flags=["-S", path]) for _ in range(3)]
+        execs = self.running(3, state="running")
+        bystander, _ = self.start("beta", key="bob")
+        got = self.postern("kill", "--connection", execs[0]["connection"], "--reason", "enough")
+        self.assertRan(got, 0, b"ended 3 commands; closed 1 connection\n")
+        for client in clients:
+            self.ended(client, ": enough")
+        master.wait(20 * PATIENCE)
+        closed = self.server.wait_audit(event="closed", connection=execs[0]["connection"])[-1]
+        self.assertEqual(closed["reason"], "by the operator: enough")
+        self.assertIsNone(bystander.poll())
+
+    def test_a_connection_that_has_not_logged_in(self):
+        silent = socket.create_connection(("127.0.0.1", self.server.port))
+        self.addCleanup(silent.close)
+        one, = wait_until(lambda: [c for c in self.document("ps", "--connections")["connections"]
+                                   if c["state"] == "startup"], 20, "a startup")
+        got = self.postern("kill", "--connection", one["connection"])
+        self.assertRan(got, 0, b"ended 0 commands; closed 1 connection\n")
+        silent.settimeout(20 * PATIENCE)
+        while silent.recv(4096):
+            pass
+
+    def test_one_that_ignores_signals(self):
+        client = self.server.popen_ssh("acme", STUBBORN)
+        self.assertEqual(client.stdout.readline(), b"up\n")
+        one, = self.running(1, state="running")
+        self.assertRan(self.postern("kill", one["exec"]), 0, b"ended 1 command\n")
+        again = self.document("kill", one["exec"])
+        self.assertEqual((again["ended"], again["ending"]), (0, 1))
+        self.assertEqual(self.document("ps")["execs"][0]["state"], "ending")
+        self.ended(client)
+
+    def test_what_waits(self):
+        first, _ = self.start("beta", key="bob")
+        waiting = self.server.popen_ssh("beta", "echo never", key="alice")
+        queued, = self.running(1, state="queued")
+        self.assertEqual((queued["place"], queued["pid"], queued["cpu_ms"]), (1, None, None))
+        self.assertEqual(self.document("status")["queued"], 1)
+        got = self.postern("kill", "--key", self.server.fingerprint("alice"), "--reason", "no")
+        self.assertRan(got, 0, b"ended 0 commands; refused 1 that waited\n")
+        out, err = waiting.communicate(timeout=20 * PATIENCE)
+        self.assertEqual((waiting.returncode, out), (143, b""), err)
+        self.assertLine(err, r"postern: ended: by the operator: no \[\S+\]")
+        self.assertIsNone(first.poll())
+        start, end = self.server.last_exec(exec=queued["exec"])
+        self.assertEqual((start["decision"], start["limit"], end["verdict"]),
+                         ("deny", "operator", "ended"))
+
+    def test_hostile_reasons(self):
+        client, one = self.start()
+        reason = "\x1b[2Jred\n[forged] \u202e"
+        self.assertRan(self.postern("kill", one["exec"], "--reason", reason), 0)
+        out, err = client.communicate(timeout=20 * PATIENCE)
+        self.assertEqual((client.returncode, out), (143, b""), err)
+        self.assertRegex(err, rb"\A" + ESCAPED + rb"\Z")
+        self.assertLine(err, r"postern: ended: by the operator: \\x1b\[2Jred\\n\[forged\] "
+                        r"\\xe2\\x80\\xae \[\S+\]")
+
+    def test_many(self):
+        path, _ = self.server.mux()
+        clients = [self.server.popen_ssh("acme", "sleep 100", flags=["-S", path]) for _ in range(30)]
+        self.running(30, state="running")
+        self.assertRan(self.postern("kill", "--tenant", "acme"), 0, b"ended 30 commands\n")
+        for client in clients:
+            self.ended(client)
+
+    def test_wrong_words(self):
+        for words in ((), ("--tenant", "a", "--key", "47DEQpj8"), ("id", "--tenant", "a"),
+                      ("--key", "short"), ("--tenant", ""), ("",), ("x" * 65,),
+                      ("id", "--reason", "x" * 201)):
+            self.assertEqual(self.postern("kill", *words).code, EX_USAGE, words)
+        self.assertEqual(self.postern("kill", "--tenant", "nobody").code, 1)
+        client = self.raw()
+        client.send(struct.pack(">I", TYPES["REQ_CTL_KILL"]) + text("") * 5)
+        self.assertEqual(client.answer()[1], EX_USAGE)
+
+
+class Draining(ControlTest):
+    server_args = {"policy": TWO_TENANTS, "keys": ("alice", "bob")}
+
+    def tearDown(self):
+        self.postern("resume")
+        self.all_gone()
+
+    def test_what_runs_goes_on_and_new_commands_are_refused(self):
+        path, _ = self.server.mux()
+        old = self.server.popen_ssh("acme", "read x; echo got $x; exit 7", flags=["-S", path])
+        self.running(1, state="running")
+        got = self.postern("drain")
+        self.assertRan(got, 0, b"draining: 1 command is still there, 0 queued\n")
+        status = self.document("status")
+        self.assertEqual((status["state"], status["then_stop"]), ("draining", False))
+        self.assertLine(self.postern("status").out, r"draining +since \S+Z: new commands are refused")
+        # On an open connection and on a new one; whatever the policy explains.
+        for tenant, how in (("acme", {"flags": ["-S", path]}), ("acme", {}), ("beta", {})):
+            got = self.server.ssh(tenant, "echo new", **how)
+            self.assertEqual((got.code, got.out), (126, b""), got)
+            self.assertLine(got.err, r"postern: denied: the server is draining and takes no new "
+                            r"commands; connect again later \[\S+\]")
+        denied = self.server.audit(event="start", decision="deny")[-1]
+        self.assertEqual(denied["limit"], "draining")
+        out, err = old.communicate(b"data\n", timeout=20 * PATIENCE)
+        self.assertEqual((old.returncode, out, err), (7, b"got data\n", b""))
+        self.assertRan(self.postern("resume"), 0, b"the server takes commands again\n")
+        self.assertEqual(self.document("status")["state"], "serving")
+        self.assertRan(self.server.ssh("acme", "echo new"), 0, b"new\n")
+        self.assertRan(self.postern("resume"), 0, b"the server was not draining\n")
+        verbs = [a["verb"] for a in self.server.audit(event="operator")]
+        self.assertEqual(verbs[-3:], ["drain", "resume", "resume"])
+
+    def test_what_waits_had_been_accepted(self):
+        first = self.server.popen_ssh("beta", "read x", key="bob")
+        self.running(1, state="running")
+        second = self.server.popen_ssh("beta", "echo ran", key="alice")
+        self.running(1, state="queued")
+        self.assertRan(self.postern("drain"), 0, b"draining: 1 command is still there, 1 queued\n")
+        self.assertEqual(self.document("reload")["ok"], True)
+        first.communicate(b"\n", timeout=20 * PATIENCE)
+        out, err = second.communicate(timeout=20 * PATIENCE)
+        self.assertEqual((second.returncode, out), (0, b"ran\n"), err)
+
+    def test_waiting_for_the_end(self):
+        client = self.server.popen_ssh("acme", "read x")
+        self.running(1, state="running")
+        waiter = subprocess.Popen([POSTERN, "drain", "--wait", "--socket", self.server.path("control")],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        wait_until(lambda: self.document("status")["state"] == "draining", 20, "draining")
+        # Those that ask meanwhile get their answers.
+        got = self.postern("drain", "--wait", "1s")
+        self.assertEqual((got.code, got.out), (1, b""), got)
+        self.assertLine(got.err, "postern: 1 command is still there; the server goes on draining")
+        self.assertIsNone(waiter.poll())
+        client.communicate(b"\n", timeout=20 * PATIENCE)
+        out, err = waiter.communicate(timeout=20 * PATIENCE)
+        self.assertEqual((waiter.returncode, out, err), (0, b"drained: no command runs\n", b""))
+        self.assertRan(self.postern("drain", "--wait", "infinity"), 0, b"drained: no command runs\n")
+
+    def test_resume_ends_the_wait(self):
+        client = self.server.popen_ssh("acme", "read x")
+        self.running(1, state="running")
+        waiter = subprocess.Popen([POSTERN, "drain", "--wait", "--then-stop", "--socket",
+                                   self.server.path("control")],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        wait_until(lambda: self.document("status")["then_stop"], 20, "draining")
+        self.postern("resume")
+        out, err = waiter.communicate(timeout=20 * PATIENCE)
+        self.assertEqual((waiter.returncode, out), (1, b""))
+        self.assertLine(err, "postern: it was told to take commands again")
+        client.communicate(b"\n", timeout=20 * PATIENCE)
+        self.assertEqual(self.document("status")["state"], "serving")
+
+    def test_then_stop(self):
+        server = self.new_server(policy=TWO_TENANTS, keys=("alice", "bob")).start()
+        client = server.popen_ssh("acme", "read x; echo last; exit 3")
+        self.running(1, server=server, state="running")
+        waiter = subprocess.Popen([POSTERN, "drain", "--wait", "--then-stop", "--socket",
+                                   server.path("control")],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        wait_until(lambda: self.document("status", server=server)["then_stop"], 20, "draining")
+        out, _ = client.communicate(b"\n", timeout=20 * PATIENCE)
+        self.assertEqual((client.returncode, out), (3, b"last\n"))
+        out, err = waiter.communicate(timeout=20 * PATIENCE)
+        self.assertEqual((waiter.returncode, out, err),
+                         (0, b"drained: no command runs; the server stops\n", b""))
+        server.process.wait(20 * PATIENCE)
+        server.ended()
+
+    def test_wrong_words(self):
+        for words in (("5m",), ("--wait", "soon"), ("--wait", "1m", "2m")):
+            self.assertEqual(self.postern("drain", *words).code, EX_USAGE, words)
+        self.assertEqual(self.postern("resume", "now").code, EX_USAGE)
+
+
 class Hostile(ControlTest):
     """Whatever a client sends, it is let go and nobody else is hurt."""
 
@@ -340,7 +586,8 @@ class Peers(ControlTest):
     def test_two_groups(self):
         st = os.stat(self.server.path("control"))
         self.assertEqual((stat.S_IMODE(st.st_mode), st.st_uid), (0o666, 0))
-        for verb, watcher in (("status", 0), ("ps", 0), ("reload", EX_NOPERM)):
+        for verb, watcher in (("status", 0), ("ps", 0), ("reload", EX_NOPERM), ("drain", EX_NOPERM),
+                              ("resume", EX_NOPERM)):
             self.assertEqual(self.postern(verb).code, 0)
             self.assertEqual(self.postern(verb, uid=OPERATOR, groups=[7, self.operator]).code, 0)
             got = self.postern(verb, uid=WATCHER, groups=[self.adm])
@@ -352,6 +599,18 @@ class Peers(ControlTest):
             self.assertEqual((got.code, got.out), (EX_NOPERM, b""), got)
             self.assertLine(got.err, r"postern: the control socket is for root and members of group "
                             rf"operator or adm, not uid {STRANGER}; after joining it log in again")
+
+    def test_looking_is_not_killing(self):
+        client = self.server.popen_ssh("acme", "sleep 100")
+        self.running(1, state="running")
+        for uid, groups in ((WATCHER, [self.adm]), (STRANGER, [])):
+            got = self.postern("kill", "--tenant", "acme", uid=uid, groups=groups)
+            self.assertEqual((got.code, got.out), (EX_NOPERM, b""), got)
+        self.assertIsNone(client.poll())
+        got = self.postern("kill", "--tenant", "acme", uid=OPERATOR, groups=[self.operator])
+        self.assertRan(got, 0, b"ended 1 command\n")
+        self.assertEqual(client.wait(20 * PATIENCE), 143)
+        self.assertEqual(self.server.wait_audit(event="operator", verb="kill")[-1]["uid"], OPERATOR)
 
     def test_strangers_keep_nobody_out(self):
         argv = ["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups",

@@ -1,5 +1,6 @@
 """SIGUSR2: the master executes the program that is installed by now, and nothing of what runs, waits
 or has just begun is lost by it."""
+import json
 import os
 import re
 import shutil
@@ -14,8 +15,8 @@ warnings.filterwarnings("ignore")
 import paramiko  # noqa: E402
 
 import harness  # noqa: E402
-from harness import (BUILD, PATIENCE, POSTERND, PosternTest, SANITIZED, main, processes,  # noqa: E402
-                     rss_kib, wait_until)
+from harness import (BUILD, PATIENCE, POSTERN, POSTERND, PosternTest, SANITIZED, main, processes,  # noqa: E402
+                     rss_kib, run, wait_until)
 
 POLICY = """
 [sandbox "plain"]
@@ -183,6 +184,31 @@ class HandoverTest(PosternTest):
 
     def assertServes(self, user="acme"):
         self.assertRan(self.server.ssh(user, "echo here"), out=b"here\n")
+
+
+class Draining(HandoverTest):
+    def test_a_server_that_drains_goes_on_with_it(self):
+        server = self.start(server="agent-check = 127.0.0.1:0\n")
+        port = int(server.wait_log(r"agent-check answers on \S+ port (\d+)").group(1))
+
+        def told():
+            with socket.create_connection(("127.0.0.1", port)) as sock:
+                return sock.makefile("rb").read()
+
+        def postern(*words):
+            return run([POSTERN, *words, "--socket", server.path("control")], check=False)
+        talk = server.popen_ssh("acme", "read x; echo $x")
+        server.wait_audit(event="start")
+        self.assertRan(postern("drain", "--then-stop"), out=None)
+        self.handover()
+        self.assertEqual(told(), b"drain\n")
+        status = json.loads(postern("status", "--json").out)
+        self.assertEqual((status["state"], status["then_stop"]), ("draining", True))
+        self.assertEqual(server.ssh("acme", "echo new").code, 126)
+        out, err = talk.communicate(b"old\n", timeout=20 * PATIENCE)
+        self.assertEqual((talk.returncode, out), (0, b"old\n"), err)
+        server.process.wait(20 * PATIENCE)
+        server.ended()
 
 
 class NothingIsLost(HandoverTest):

@@ -12,6 +12,7 @@ VALUES = {
         "listen": "127.0.0.1:0 proxy", "proxy-from": "127.0.0.1, 10.0.0.0/24", "host-key": "{dir}/host_ed25519", "user": "nobody",
         "revoked-keys": "{dir}/revoked",
         "control": "{dir}/control", "control-group": "adm", "admin-group": "root",
+        "agent-check": "127.0.0.1:0",
         "session-path": SESSION, "seccomp-dir": SECCOMP_DIR, "audit": "stderr", "audit-mode": "required",
         "log-level": "info", "login-grace": "30s", "max-auth-tries": "6", "max-connections": "1000",
         "max-startups": "10:50:20", "max-startups-per-source": "infinity",
