@@ -31,6 +31,12 @@ static int read_more(struct lines *lines)
     return 0;
 }
 
+void lines_restart(struct lines *lines)
+{
+    lines->from = lines->to = 0;
+    lines->ended = false;
+}
+
 static void move_to_front(struct lines *lines)
 {
     memmove(lines->buf, lines->buf + lines->from, lines->to - lines->from);
@@ -67,6 +73,10 @@ enum lines_result lines_next(struct lines *lines, const char **line, size_t *len
         const char *end = memchr(begin + searched, '\n', have - searched);
         if (end != NULL)
             return take_line(lines, (size_t)(end - begin), 1, is_cut, line, len);
+        if (lines->ended && lines->waits) {
+            lines->ended = false;
+            return LINES_END;
+        }
         if (lines->ended)
             return have > 0 || is_cut ? take_line(lines, have, 0, is_cut, line, len) : LINES_END;
         searched = have;

@@ -15,6 +15,7 @@ struct lines {
     size_t from; /* where the next line begins */
     size_t to;
     bool ended;
+    bool waits; /* at its end there may be more later, and half a line is none yet */
 };
 
 enum lines_result {
@@ -30,6 +31,9 @@ void lines_free(struct lines *lines);
 
 /* Gives the next line without its newline, good until the next call; it may hold NULs. */
 enum lines_result lines_next(struct lines *lines, const char **line, size_t *len);
+
+/* Another file begins: what has been read ahead of the old one is dropped. */
+void lines_restart(struct lines *lines);
 
 /* The first bytes of what is to come, as many as there are up to `want`. NULL: see errno. */
 const char *lines_peek(struct lines *lines, size_t want, size_t *len);

@@ -32,6 +32,8 @@ static const struct cli_command *const commands[] = {
     &explain_command,
     &test_command,
     &replay_command,
+    &audit_command,
+    &logs_command,
     &play_command,
     &doctor_command,
     &learn_command,

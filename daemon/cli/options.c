@@ -1,4 +1,5 @@
 #include "options.h"
+#include "cleanup.h"
 #include "style.h"
 #include "text.h"
 
@@ -9,7 +10,7 @@
 #include <sysexits.h>
 
 /* Ids of the common options, above all others. */
-enum { ID_CONFIG = 'f', ID_HELP = 'h', ID_JSON = 128, ID_COLOR };
+enum { ID_CONFIG = 128, ID_HELP, ID_JSON, ID_COLOR };
 
 enum { OPTIONS_MAX = 32 };
 
@@ -22,6 +23,8 @@ static const struct cli_option common[] = {
     {"help", NULL, "print this", ID_HELP, false},
     {0},
 };
+
+static const struct cli_letter common_letters[] = {{'f', ID_CONFIG}, {'h', ID_HELP}};
 
 static const struct cli_option no_options[] = {{0}};
 
@@ -42,12 +45,35 @@ int cli_usage_error(const struct cli *cli, const char *fmt, ...)
     return EX_USAGE;
 }
 
-static void print_options(const struct cli_option *options)
+/* The id of the option that has a letter: one of the subcommand's own goes before a common one. 0:
+ * there is none. */
+static int find_letter(const struct cli_command *command, char letter)
+{
+    for (const struct cli_letter *l = command->letters; l != NULL && l->letter != 0; l++)
+        if (l->letter == letter)
+            return l->id;
+    for (size_t i = 0; i < array_len(common_letters); i++)
+        if (common_letters[i].letter == letter)
+            return common_letters[i].id;
+    return 0;
+}
+
+static char letter_of(const struct cli_command *command, int id)
+{
+    for (int letter = 'a'; letter <= 'z'; letter++)
+        if (find_letter(command, (char)letter) == id)
+            return (char)letter;
+    return 0;
+}
+
+static void print_options(const struct cli_command *command, const struct cli_option *options)
 {
     for (; options->name != NULL; options++) {
-        char left[64];
-        bool is_config = options->id == ID_CONFIG;
-        (void)snprintf(left, sizeof left, "%s--%s%s%s", is_config ? "-f, " : "", options->name,
+        char left[64], short_form[8] = "";
+        char letter = letter_of(command, options->id);
+        if (letter != 0 && options->id != ID_HELP)
+            (void)snprintf(short_form, sizeof short_form, "-%c, ", letter);
+        (void)snprintf(left, sizeof left, "%s--%s%s%s", short_form, options->name,
                        options->value != NULL ? " " : "",
                        options->value != NULL ? options->value : "");
         printf("  %-22s %s%s\n", left, options->help,
@@ -61,8 +87,8 @@ void cli_print_help(const struct cli_command *command)
     printf("usage: postern %s%s%s\n\n%s.\n\n", command->name, synopsis[0] != '\0' ? " " : "",
            synopsis, command->summary);
     if (command->options != NULL)
-        print_options(command->options);
-    print_options(common);
+        print_options(command, command->options);
+    print_options(command, common);
 }
 
 static const struct cli_option *find_id(const struct cli *cli, int id)
@@ -74,6 +100,29 @@ static const struct cli_option *find_id(const struct cli *cli, int id)
         if (o->id == id)
             return o;
     return NULL;
+}
+
+/* The same for what getopt(3) has found: an id or a letter. */
+static const struct cli_option *find_any(const struct cli *cli, int got)
+{
+    return find_id(cli, got >= 'a' && got <= 'z' ? find_letter(cli->command, (char)got) : got);
+}
+
+/* What getopt(3) is to know of letters. */
+static void put_letters(const struct cli *cli, char *to)
+{
+    if (cli->command->stops_at_words)
+        *to++ = '+';
+    *to++ = ':';
+    for (int letter = 'a'; letter <= 'z'; letter++) {
+        const struct cli_option *option = find_id(cli, find_letter(cli->command, (char)letter));
+        if (option == NULL)
+            continue;
+        *to++ = (char)letter;
+        if (option->value != NULL)
+            *to++ = ':';
+    }
+    *to = '\0';
 }
 
 static size_t add_long(const struct cli_option *from, struct option *to, size_t n)
@@ -111,7 +160,7 @@ static int refuse_unknown(const struct cli *cli)
 
 static int refuse(const struct cli *cli, int got)
 {
-    const struct cli_option *known = find_id(cli, optopt);
+    const struct cli_option *known = find_any(cli, optopt);
     if (got == ':' && known != NULL)
         return cli_usage_error(cli, "--%s needs a value: %s", known->name, known->value);
     if (known != NULL && strncmp(cli->argv[optind - 1], "--", 2) == 0)
@@ -148,13 +197,13 @@ static int end_with(struct cli *cli, int status)
 /* One option of getopt's; 0 if it was a common one and nothing is wrong. */
 static int take(struct cli *cli, int id, const char **value)
 {
-    const struct cli_option *option = find_id(cli, id);
+    const struct cli_option *option = find_any(cli, id);
     if (option == NULL)
         return end_with(cli, refuse(cli, id));
     if (is_repeated(cli, option))
         return end_with(cli, cli_usage_error(cli, "--%s is given twice", option->name));
     *value = option->value != NULL ? optarg : NULL;
-    switch (id) {
+    switch (option->id) {
     case ID_CONFIG:
         cli->config = optarg;
         return 0;
@@ -168,7 +217,7 @@ static int take(struct cli *cli, int id, const char **value)
         cli_print_help(cli->command);
         return end_with(cli, EX_OK);
     default:
-        return id;
+        return option->id;
     }
 }
 
@@ -177,7 +226,8 @@ int cli_next_option(struct cli *cli, const char **value)
     struct option options[OPTIONS_MAX + 1] = {0};
     size_t n = add_long(own_options(cli), options, 0);
     add_long(common, options, n);
-    const char *letters = cli->command->stops_at_words ? "+:f:h" : ":f:h";
+    char letters[64];
+    put_letters(cli, letters);
     opterr = 0;
     for (;;) {
         int id = getopt_long(cli->argc, cli->argv, letters, options, NULL);

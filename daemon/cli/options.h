@@ -19,6 +19,12 @@ struct cli_option {
     bool repeatable;
 };
 
+/* The short form of an option. */
+struct cli_letter {
+    char letter; /* a to z */
+    int id;
+};
+
 /* Understood by every subcommand. */
 #define CLI_COMMON_OPTIONS "-f CONFIG, --config CONFIG; --json; --color WHEN; --help"
 
@@ -27,8 +33,10 @@ struct cli_command {
     const char *synopsis; /* what follows the name; "" if nothing does */
     const char *summary;
     const struct cli_option *options; /* the last one has no name; NULL: none of its own */
-    bool stops_at_words;              /* what follows the first word belongs to the words */
-    int (*run)(struct cli *cli);      /* returns an exit status, see sysexits.h */
+    const struct cli_letter
+        *letters;                /* that go before the common ones; the last is 0. NULL: none */
+    bool stops_at_words;         /* what follows the first word belongs to the words */
+    int (*run)(struct cli *cli); /* returns an exit status, see sysexits.h */
 };
 
 /* One run of a subcommand. */

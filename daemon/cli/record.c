@@ -27,7 +27,7 @@ static const char *text_of(const json_t *root, const char *name)
 }
 
 /* Each byte was written as the code point of its value, and jansson keeps those as UTF-8. */
-static int bytes_of(const json_t *value, char **out, size_t *out_len)
+int record_bytes(const json_t *value, char **out, size_t *out_len)
 {
     const unsigned char *text = (const unsigned char *)json_string_value(value);
     size_t len = json_string_length(value);
@@ -109,7 +109,16 @@ static int fill(struct record *out)
     out->allowed = strcmp(decision, "allow") == 0;
     if (!out->allowed && strcmp(decision, "deny") != 0)
         return -1;
-    return bytes_of(json_object_get(root, "command"), &out->command, &out->command_len);
+    return record_bytes(json_object_get(root, "command"), &out->command, &out->command_len);
+}
+
+json_t *record_load(const char *line, size_t len)
+{
+    json_t *record = json_loadb(line, len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
+    if (record != NULL && text_of(record, "event") != NULL && text_of(record, "time") != NULL)
+        return record;
+    json_decref(record);
+    return NULL;
 }
 
 enum record_kind record_read(const char *line, size_t len, struct record *out,

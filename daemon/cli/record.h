@@ -47,6 +47,13 @@ struct record {
     const char *sandbox; /* NULL where it was denied */
 };
 
+/* Any record, for json_decref(); NULL if the line is none. */
+json_t *record_load(const char *line, size_t len);
+
+/* The bytes of a string of the trail, which has each as the code point of its value, with a NUL
+ * behind them; for free(). Returns 0, or -1 if it is no such string or memory ran out. */
+int record_bytes(const json_t *value, char **out, size_t *len);
+
 /* Reads one line. *why is set if it is skipped. record_free() must be called either way. */
 enum record_kind record_read(const char *line, size_t len, struct record *out,
                              enum record_skip *why);

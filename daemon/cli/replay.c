@@ -3,19 +3,15 @@
  * would change, before it does.
  */
 #include "replay.h"
-#include "cleanup.h"
 #include "cli.h"
 #include "judge.h"
-#include "lines.h"
 #include "policy_files.h"
 #include "problems.h"
 #include "sources.h"
-#include "text.h"
+#include "trail_reader.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <sysexits.h>
 
 enum { ID_AGAINST = 1 };
@@ -61,43 +57,12 @@ static int take_line(struct replay *replay, const struct judge *judge, const cha
     return rc < 0 ? EX_OSERR : EX_OK;
 }
 
-static const char *packer_of(const char *begin, size_t len)
-{
-    static const struct {
-        const char *magic;
-        const char *cat;
-    } packers[] = {{"\x1f\x8b", "zcat"}, {"\xfd\x37zXZ", "xzcat"}, {"\x28\xb5\x2f\xfd", "zstdcat"}};
-    for (size_t i = 0; i < array_len(packers); i++)
-        if (len >= strlen(packers[i].magic) &&
-            memcmp(begin, packers[i].magic, strlen(packers[i].magic)) == 0)
-            return packers[i].cat;
-    return NULL;
-}
-
-/* Returns an exit status; what is wrong with the file has been said. */
-static int check_begin(struct lines *lines, const char *path)
-{
-    size_t len = 0;
-    char shown[512];
-    const char *begin = lines_peek(lines, 8, &len);
-    if (begin == NULL) {
-        problem_no_input(path, errno);
-        return EX_NOINPUT;
-    }
-    const char *cat = packer_of(begin, len);
-    if (cat == NULL)
-        return EX_OK;
-    (void)text_escape_str(shown, sizeof shown, path);
-    fprintf(stderr, "postern: %s is compressed: %s %s | postern replay ... -\n", shown, cat, shown);
-    return EX_DATAERR;
-}
-
 static int read_lines(struct replay *replay, const struct judge *judge, struct lines *lines,
                       const char *path)
 {
     const char *line;
     size_t len;
-    int status = check_begin(lines, path);
+    int status = EX_OK;
     while (status == EX_OK) {
         switch (lines_next(lines, &line, &len)) {
         case LINES_ONE:
@@ -118,18 +83,12 @@ static int read_lines(struct replay *replay, const struct judge *judge, struct l
 
 static int read_trail(struct replay *replay, const struct judge *judge, const char *path)
 {
-    bool is_stdin = strcmp(path, "-") == 0;
-    cleanup_fd int fd = is_stdin ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0) {
-        problem_no_input(path, errno);
-        return EX_NOINPUT;
-    }
-    struct lines lines;
-    if (lines_begin(&lines, fd) < 0)
-        return EX_OSERR;
-    int status = read_lines(replay, judge, &lines, is_stdin ? "standard input" : path);
-    lines_free(&lines);
-    return status;
+    struct trail_reader reader;
+    int status = trail_reader_open(&reader, path);
+    if (status == EX_OK)
+        status = read_lines(replay, judge, &reader.lines, reader.name);
+    int closed = trail_reader_close(&reader);
+    return status == EX_OK ? closed : status;
 }
 
 static int replay_trails(const struct cli *cli, const struct policy *policy)

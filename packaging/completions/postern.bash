@@ -15,8 +15,9 @@ _postern_files() {
 _postern_ask() {
     local i config=()
     for ((i = 1; i + 1 < COMP_CWORD; i++)); do
-        case ${COMP_WORDS[i]} in
-        -f | --config) config=(-f "${COMP_WORDS[i + 1]/#\~\//$HOME/}") ;;
+        case ${COMP_WORDS[1]}${COMP_WORDS[i]} in
+        logs-f) ;;
+        *-f | *--config) config=(-f "${COMP_WORDS[i + 1]/#\~\//$HOME/}") ;;
         esac
     done
     "$@" "${config[@]}" 2>/dev/null
@@ -109,14 +110,17 @@ _postern() {
             _postern_candidates "$(_postern_names "$postern" logins)"
         fi
         ;;
+    --sum) _postern_candidates 'tenant key verdict user command day' ;;
+    --event) _postern_candidates 'auth start refused blocked end closed reload lost' ;;
     --names) _postern_candidates 'tenants sandboxes logins' ;;
     --color) _postern_candidates 'auto always never' ;;
     --template) _postern_candidates "$(_postern_templates "$postern")" ;;
     --network) _postern_candidates 'none loopback host' ;;
+    --since | --until | --verdict | --exec | --lines | -n) ;;
     --from | --at | --subsystem | --env | --name | --comment | --expiry | --connection | --reason | --speed | --idle-limit) ;;
     --key)
         case ${COMP_WORDS[1]} in
-        ps | kill) ;;
+        ps | kill | audit) ;;
         *) _postern_files ;;
         esac
         ;;
@@ -127,7 +131,7 @@ _postern() {
         *)
             case ${COMP_WORDS[1]} in
             help) _postern_candidates "$(_postern_subcommands "$postern")" ;;
-            check | test | replay | learn) _postern_files ;;
+            check | test | replay | audit | logs | learn) _postern_files ;;
             tenant | key) _postern_changes "$postern" ;;
             play)
                 _postern_files
