@@ -159,7 +159,7 @@ static void accept_login(struct connection *connection, const struct msg_req_aut
         return;
     }
     connection->authenticated = true;
-    startup_end(connection);
+    startup_succeed(connection);
     loop_disarm(server->loop, &connection->timer);
     connection->link.state = STATE_AUTHED;
     record_auth(connection, req, login, true);

@@ -48,6 +48,7 @@ struct connection {
     unsigned failures;                      /* those that count against max-auth-tries */
     bool authenticated;
     bool starting_up;        /* it counts against max-startups */
+    bool regular;            /* somebody had logged in from there when it came (regular.h) */
     bool timed_out;          /* it did not log in within login-grace */
     bool judged;             /* for how it went: once; a balancer is not */
     bool closing;            /* its link is to be closed when the loop next sees it */

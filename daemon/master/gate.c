@@ -53,7 +53,7 @@ static bool is_dropped_early(const struct server_config *config, size_t n)
 }
 
 /* Whether there is a place among those that have not logged in. */
-static const struct gate_refusal *startup_refusal(struct server *server, bool exempt)
+static const struct gate_refusal *startup_refusal(struct server *server, bool exempt, bool regular)
 {
     static const struct gate_refusal full = {REFUSED_STARTUPS, "max-startups is reached",
                                              "the server is busy; try again later"};
@@ -63,8 +63,9 @@ static const struct gate_refusal *startup_refusal(struct server *server, bool ex
     const struct server_config *config = config_of(server);
     size_t n = server->n_unauthenticated;
     if (n >= config->max_startups)
-        return startup_evict(server, false) ? NULL : &full;
-    if (exempt || n < config->startups_begin || startup_evict(server, true))
+        return startup_evict(server, false) || (regular && startup_evict_stranger(server)) ? NULL
+                                                                                           : &full;
+    if (exempt || regular || n < config->startups_begin || startup_evict(server, true))
         return NULL;
     return is_dropped_early(config, n) ? &early : NULL;
 }
@@ -103,7 +104,12 @@ static const struct gate_refusal *judge(struct server *server, const struct clie
         return &full;
     if (!exempt)
         refusal = source_refusal(server, client->peer);
-    return refusal != NULL ? refusal : startup_refusal(server, exempt);
+    if (refusal != NULL)
+        return refusal;
+    struct source_key key;
+    bool regular = find_source(server, client->peer, &key) &&
+                   regular_is(&server->regulars, &key, loop_now_ms());
+    return startup_refusal(server, exempt, regular);
 }
 
 /* A line before the version string (RFC 4253 §4.2), if it can be sent without waiting. */

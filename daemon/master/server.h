@@ -13,6 +13,7 @@
 #include "metrics.h"
 #include "notify.h"
 #include "penalty.h"
+#include "regular.h"
 #include "policy.h"
 #include "reload_result.h"
 #include "source.h"
@@ -99,6 +100,7 @@ struct server {
     uint64_t refusal_second; /* refused connections are logged once a second */
     unsigned n_refusals;
     struct penalties penalties;
+    struct regulars regulars;
     struct loop_timer audit_timer; /* until what the audit trail did not take is tried again */
     struct metrics metrics;
     struct metrics_file *metrics_file; /* NULL: none is written */

@@ -27,8 +27,17 @@ void startup_begin(struct connection *connection)
     *(connection->older != NULL ? &connection->older->newer : &server->startups) = connection;
     server->last_startup = connection;
     server->n_unauthenticated++;
+    if (connection->from == NULL)
+        return;
+    connection->from->n_startups++;
+    connection->regular = regular_is(&server->regulars, &connection->from->key, loop_now_ms());
+}
+
+void startup_succeed(struct connection *connection)
+{
+    startup_end(connection);
     if (connection->from != NULL)
-        connection->from->n_startups++;
+        regular_add(&connection->server->regulars, &connection->from->key, loop_now_ms());
 }
 
 void startup_offend(struct connection *connection, enum offence offence)
@@ -50,22 +59,44 @@ void startup_judge(struct connection *connection)
         startup_offend(connection, OFFENCE_FAILED);
 }
 
-bool startup_evict(struct server *server, bool silent)
+/* The oldest of the source that has the most; those of regulars last of all. */
+static struct connection *find_victim(const struct server *server, bool silent, bool stranger,
+                                      uint64_t age_ms)
 {
     struct connection *victim = NULL;
-    uint32_t most = 0;
+    uint64_t most = 0;
     for (struct connection *c = server->startups; c != NULL; c = c->newer) {
-        uint32_t n = c->from != NULL ? c->from->n_startups : 1;
-        if (loop_now_ms() - c->started_ms < EVICT_MS)
+        uint64_t n = c->from != NULL ? c->from->n_startups : 1;
+        if (loop_now_ms() - c->started_ms < age_ms)
             break;
-        if ((!silent || !c->user_known) && n > most) {
+        if ((silent && c->user_known) || (stranger && c->regular))
+            continue;
+        if (!c->regular)
+            n += UINT32_MAX;
+        if (n > most) {
             victim = c;
             most = n;
         }
     }
+    return victim;
+}
+
+bool startup_evict(struct server *server, bool silent)
+{
+    struct connection *victim = find_victim(server, silent, false, EVICT_MS);
     if (victim == NULL)
         return false;
     connection_end(victim, silent ? "gives way to a newer one: max-startups is near"
                                   : "gives way to a newer one: max-startups is reached");
+    return true;
+}
+
+bool startup_evict_stranger(struct server *server)
+{
+    struct connection *victim = find_victim(server, false, true, 0);
+    if (victim == NULL)
+        return false;
+    connection_end(victim, "gives way to one from where somebody has logged in: max-startups is "
+                           "reached");
     return true;
 }

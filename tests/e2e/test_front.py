@@ -5,6 +5,7 @@ Clients choose addresses of 127.0.0.0/8 to come from; by default those are exemp
 import re
 import resource
 import socket
+import threading
 import time
 
 from harness import PATIENCE, VERSION, PosternTest, main, wait_until
@@ -182,6 +183,33 @@ class Floods(Front):
         if time.monotonic() - begun < 1.5:
             self.assertEqual(served, 5)
             self.assertIn("refused: dropped at random, as max-startups is near", server.log())
+        server.stop()
+
+    def test_a_flood_keeps_out_strangers_alone(self):
+        """Whoever comes from where somebody has logged in takes the place of one that doesn't."""
+        server = self.begin("source-exempt = none\nmax-startups = 20\nlog-level = info\n")
+        self.assertRan(self.ssh_from("127.0.18.1"), 0, b"in\n")
+        flooding, held = threading.Event(), []
+        flooding.set()
+
+        def flood():
+            n = 0
+            while flooding.is_set():
+                held.append(connect(server.port, f"127.{50 + n // 40000}.{n // 200 % 200}.{1 + n % 200}"))
+                n += 1
+                if len(held) > 100:
+                    held.pop(0).close()
+        thread = threading.Thread(target=flood)
+        thread.start()
+        try:
+            server.wait_log("refused: max-startups is reached")
+            got = [self.ssh_from("127.0.18.1").out for _ in range(10)]
+        finally:
+            flooding.clear()
+            thread.join()
+            self.open += held
+        self.assertEqual(got, [b"in\n"] * 10)
+        server.wait_log("ended: gives way to one from where somebody has logged in: max-startups is reached")
         server.stop()
 
     def test_silent_connections_hurt_nobody(self):
