@@ -40,7 +40,8 @@ WATCHED_DIRS = ("/tmp", "/run", "/var/tmp", "/dev/shm")
 FIRST_UID = 1879048192  # of tenants, by default
 PREFIX = "postern-e2e-"
 # What these tests and other programs of this tree, which may run meanwhile, name their directories.
-NOT_OF_A_SERVER = (PREFIX, "postern-bench-", "postern-deb.", "postern-vm.")
+NOT_OF_A_SERVER = (PREFIX, "postern-bench-", "postern-deb.", "postern-lines-", "postern-package.",
+                   "postern-uids.", "postern-unit-", "postern-vm.")
 LIVE = set()  # pids of the posternds of this process that are running on purpose
 
 DEMO_POLICY = """
