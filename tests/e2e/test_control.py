@@ -12,7 +12,7 @@ import subprocess
 from harness import (PATIENCE, POSTERN, POSTERND, SOURCE, PosternTest, clean_env, main, run,
                      wait_until)
 
-EX_USAGE, EX_NOINPUT, EX_UNAVAILABLE, EX_TEMPFAIL, EX_NOPERM, EX_CONFIG = 64, 66, 69, 75, 77, 78
+EX_USAGE, EX_NOINPUT, EX_UNAVAILABLE, EX_CANTCREAT, EX_TEMPFAIL, EX_NOPERM, EX_CONFIG = 64, 66, 69, 73, 75, 77, 78
 STRANGER, WATCHER, OPERATOR = 61001, 61002, 61003  # uids that nobody has
 ESCAPED = rb"[\x20-\x7e\n]*"
 
@@ -744,7 +744,7 @@ class Place(ControlTest):
         server = self.new_server()
         server.write("control", "precious")
         got = run([POSTERND, "-d", "-f", server.config], check=False)
-        self.assertEqual(got.code, EX_CONFIG, got)
+        self.assertEqual(got.code, EX_CANTCREAT, got)
         self.assertIn(b"something else than a socket", got.err)
         got = run([POSTERN, "check", "-f", server.config], check=False)
         self.assertNotEqual(got.code, 0, got)
