@@ -34,10 +34,12 @@ static int no_server(const char *path, int num)
     return EX_UNAVAILABLE;
 }
 
-static int broken(const struct control_client *client, const char *why)
+/* It is for the caller to say: a terminal may be full of something else. */
+static int broken(struct control_client *client, const char *why)
 {
     char shown[200];
-    fprintf(stderr, "postern: %s: %s\n", text_escape_str(shown, sizeof shown, client->path), why);
+    (void)snprintf(client->text, sizeof client->text, "%s: %s",
+                   text_escape_str(shown, sizeof shown, client->path), why);
     return EX_UNAVAILABLE;
 }
 
@@ -77,7 +79,7 @@ static int await_welcome(struct control_client *client)
     if (status != EX_OK)
         return status;
     if (in.msg.type == MSG_CTL_END)
-        return control_tell(client, take_end(client));
+        return take_end(client);
     if (in.msg.type != MSG_CTL_WELCOME)
         return broken(client, "the server is of another version");
     client->admin = in.msg.ctl_welcome.admin;
@@ -105,7 +107,9 @@ int control_connect(const struct cli *cli, const char *path, struct control_clie
     set_patience(client, CONNECT_S);
     if (connect(client->ipc.fd, (struct sockaddr *)&addr, sizeof addr) < 0)
         return no_server(client->path, errno == EAGAIN ? ETIMEDOUT : errno);
-    return await_welcome(client);
+    status = control_tell(client, await_welcome(client));
+    client->text[0] = '\0';
+    return status;
 }
 
 void control_close(struct control_client *client)
@@ -127,7 +131,7 @@ static int take_item(struct control_client *client, json_t *items)
         json_decref(item);
         return EX_OK;
     }
-    fputs("postern: out of memory\n", stderr);
+    (void)snprintf(client->text, sizeof client->text, "out of memory");
     return EX_OSERR;
 }
 

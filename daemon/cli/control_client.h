@@ -22,7 +22,7 @@ struct control_client {
     bool admin;                   /* the server lets us change things */
     char version[IPC_ID_MAX + 1]; /* the server's */
     char path[128];
-    char text[IPC_LINE_MAX + 1]; /* what the server's last answer ended with */
+    char text[IPC_LINE_MAX + 1]; /* what is wrong, as the server or the connection has it */
 };
 
 /*
@@ -34,13 +34,13 @@ void control_close(struct control_client *client);
 
 /*
  * Asks, and adds what comes to the array `items`, which may be NULL. timeout_s: how long the server
- * may be silent, 0: for ever. Returns an exit status, and says nothing if the server has given it:
- * that is in client->text.
+ * may be silent, 0: for ever. Returns an exit status and says nothing: what is wrong, if anything,
+ * is in client->text.
  */
 int control_ask(struct control_client *client, const struct ipc_msg *request, unsigned timeout_s,
                 json_t *items);
 
-/* "postern: TEXT" on stderr, if the server's last answer ended with a text. Returns `status`. */
+/* "postern: TEXT" on stderr, if there is something wrong. Returns `status`. */
 int control_tell(const struct control_client *client, int status);
 
 /* The same, "postern: WHAT: TEXT"; `what` is fit for people. */

@@ -43,6 +43,7 @@ static const struct cli_command *const commands[] = {
     /* Of a running server. */
     &status_command,
     &ps_command,
+    &top_command,
     &kill_command,
     &drain_command,
     &resume_command,

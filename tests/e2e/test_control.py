@@ -1,4 +1,5 @@
 """The control socket: who may do what, every verb, and clients that mean no good."""
+import fcntl
 import grp
 import json
 import os
@@ -8,9 +9,10 @@ import socket
 import stat
 import struct
 import subprocess
+import termios
 
-from harness import (PATIENCE, POSTERN, POSTERND, SOURCE, PosternTest, clean_env, main, run,
-                     wait_until)
+from harness import (PATIENCE, POSTERN, POSTERND, SOURCE, PosternTest, clean_env, main, processes,
+                     run, wait_until)
 
 EX_USAGE, EX_NOINPUT, EX_UNAVAILABLE, EX_CANTCREAT, EX_TEMPFAIL, EX_NOPERM, EX_CONFIG = 64, 66, 69, 73, 75, 77, 78
 STRANGER, WATCHER, OPERATOR = 61001, 61002, 61003  # uids that nobody has
@@ -233,6 +235,111 @@ class Looking(ControlTest):
         self.assertRan(self.server.ssh("acme", "echo alive"), 0, b"alive\n")
         items, code, _ = stalled.answer()
         self.assertEqual((len({i["exec"] for i in items}), code), (40, 0))
+
+
+class Top(ControlTest):
+    """What is drawn, and what is left of it on the terminal."""
+
+    def tearDown(self):
+        self.all_gone()
+
+    def start(self):
+        """One command that waits, and one that is busy."""
+        self.server.popen_ssh("acme", "sleep 100 # \x1b[31m")
+        self.server.popen_ssh("acme", "while :; do :; done")
+        return self.running(2, state="running")
+
+    def test_once(self):
+        self.start()
+
+        def busy():
+            execs = self.document("top", "--once")["execs"]
+            return execs if (execs[0]["cpu_permille"] or 0) > 100 else None
+        first, second = wait_until(busy, 20, "CPU time")
+        self.assertEqual(first["command"], "while :; do :; done")
+        self.assertLess(second["cpu_permille"], first["cpu_permille"])
+        got = self.postern("top", "--once")
+        self.assertRan(got)
+        lines = got.out.decode().splitlines()
+        self.assertRegex(lines[0], rf"^posternd \S+, process {self.server.process.pid}, up \S+: serving;")
+        self.assertEqual(lines[1], "2 connections, 0 not logged in; 2 commands run, 0 queued; "
+                         "0 sources not served")
+        self.assertRegex(lines[3], r"^EXEC +TENANT .* CPU +MEMORY +COMMAND$")
+        self.assertRegex(lines[4], r" \d+\.\d% +\S+ +while :; do :; done$")
+        self.assertRegex(lines[5], r" +sleep 100 # \\x1b\[31m$")
+        self.assertEqual(len(lines), 6)
+
+    def live(self):
+        """(process, what it draws up to and with the second time, the terminal, its modes before)"""
+        master, slave = os.openpty()
+        self.addCleanup(os.close, master)
+        self.addCleanup(os.close, slave)
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 8, 110, 0, 0))
+        before = termios.tcgetattr(slave)
+        process = subprocess.Popen([POSTERN, "top", "--socket", self.server.path("control")],
+                                   stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+                                   env={**clean_env(self.server.dir), "TERM": "xterm"})
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        drawn = b""
+        while drawn.count(b"\x1b[H") < 3:
+            drawn += os.read(master, 65536)
+        return process, drawn, master, slave, before
+
+    def ended(self, process, drawn, master, slave, before, code=0):
+        process.wait(20 * PATIENCE)
+        drawn += os.read(master, 65536)
+        self.assertEqual(process.returncode, code, drawn)
+        self.assertEqual(termios.tcgetattr(slave), before)
+        self.assertIn(b"\x1b[?1049h\x1b[?25l", drawn)
+        self.assertIn(b"\x1b[?25h\x1b[?1049l", drawn)
+        return drawn
+
+    def test_live(self):
+        self.start()
+        process, drawn, master, slave, before = self.live()
+        self.assertFalse(termios.tcgetattr(slave)[3] & (termios.ICANON | termios.ECHO))
+        os.write(master, b"xyzq")
+        self.ended(process, drawn, master, slave, before)
+        plain = re.sub(rb"\x1b\[(\d+(;\d+)*m|0m|H|J|\?1049h|\?25l)", b"", drawn)
+        self.assertNotIn(b"\x1b", plain)
+        screen = plain.split(b"posternd ")[1].replace(b"\r", b"").splitlines()
+        self.assertLessEqual(len(screen), 7)
+        self.assertLessEqual(max(map(len, screen)), 110)
+        self.assertTrue(any(line.endswith(b"while :; do :; done") for line in screen), screen)
+
+    def test_signals_give_the_terminal_back(self):
+        for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            process, drawn, master, slave, before = self.live()
+            process.send_signal(signo)
+            self.ended(process, drawn, master, slave, before)
+
+    def test_stopped_and_continued(self):
+        process, drawn, master, slave, before = self.live()
+        process.send_signal(signal.SIGTSTP)
+        wait_until(lambda: processes()[process.pid][1] == "T", 20, "stop")
+        self.assertEqual(termios.tcgetattr(slave), before)
+        process.send_signal(signal.SIGCONT)
+        while drawn.count(b"\x1b[?1049h") < 2:
+            drawn += os.read(master, 65536)
+        os.write(master, b"q")
+        self.ended(process, drawn, master, slave, before)
+
+    def test_a_server_that_goes_away(self):
+        server = self.new_server().start()
+        here, self.server = self.server, server
+        try:
+            process, drawn, master, slave, before = self.live()
+        finally:
+            self.server = here
+        server.stop()
+        drawn = self.ended(process, drawn, master, slave, before, EX_UNAVAILABLE)
+        self.assertRegex(drawn.split(b"\x1b[?1049l")[-1], rb"postern: \S+: the server has ended the "
+                         rb"connection")
+
+    def test_wrong_words(self):
+        for words in ((), ("--json",), ("word",)):
+            self.assertEqual(self.postern("top", *words).code, EX_USAGE, words)
 
 
 class Reloading(ControlTest):
@@ -586,19 +693,21 @@ class Peers(ControlTest):
     def test_two_groups(self):
         st = os.stat(self.server.path("control"))
         self.assertEqual((stat.S_IMODE(st.st_mode), st.st_uid), (0o666, 0))
-        for verb, watcher in (("status", 0), ("ps", 0), ("reload", EX_NOPERM), ("drain", EX_NOPERM),
+        for verb, watcher in (("status", 0), ("ps", 0), ("top --once", 0), ("reload", EX_NOPERM), ("drain", EX_NOPERM),
                               ("resume", EX_NOPERM)):
-            self.assertEqual(self.postern(verb).code, 0)
-            self.assertEqual(self.postern(verb, uid=OPERATOR, groups=[7, self.operator]).code, 0)
-            got = self.postern(verb, uid=WATCHER, groups=[self.adm])
+            verb = verb.split()
+            self.assertEqual(self.postern(*verb).code, 0)
+            self.assertEqual(self.postern(*verb, uid=OPERATOR, groups=[7, self.operator]).code, 0)
+            got = self.postern(*verb, uid=WATCHER, groups=[self.adm])
             self.assertEqual(got.code, watcher, got)
             if watcher:
                 self.assertLine(got.err, rf"postern: this is for root and members of group operator, "
                                 rf"not uid {WATCHER}; after joining it log in again")
-            got = self.postern(verb, uid=STRANGER, groups=[7])
+            got = self.postern(*verb, uid=STRANGER, groups=[7])
             self.assertEqual((got.code, got.out), (EX_NOPERM, b""), got)
-            self.assertLine(got.err, r"postern: the control socket is for root and members of group "
-                            rf"operator or adm, not uid {STRANGER}; after joining it log in again")
+            self.assertEqual(got.err.decode(), "postern: the control socket is for root and members of "
+                             f"group operator or adm, not uid {STRANGER}; after joining it log in "
+                             "again\n")
 
     def test_looking_is_not_killing(self):
         client = self.server.popen_ssh("acme", "sleep 100")

@@ -12,8 +12,8 @@ from harness import (PATIENCE, POSTERN, SANITIZED, SOURCE, PosternTest, clean_en
 
 COMPLETIONS = os.path.join(SOURCE, "packaging/completions")
 SUBCOMMANDS = ["check", "show", "explain", "test", "replay", "audit", "logs", "play", "doctor", "learn",
-               "self-test", "tenant", "key", "status", "ps", "kill", "drain", "resume", "reload", "metrics",
-               "version", "help"]
+               "self-test", "tenant", "key", "status", "ps", "top", "kill", "drain", "resume", "reload",
+               "metrics", "version", "help"]
 ESC = b"\033["
 EVERY_BYTE = bytes(range(1, 256))
 
