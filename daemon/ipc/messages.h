@@ -150,13 +150,15 @@ enum recorded { RECORDED_NOT, RECORDED_WHOLE, RECORDED_FULL, RECORDED_INCOMPLETE
  * command prints to, by record_room bytes at most (recording.h); the session says EVT_OVER when no
  * byte was moved for idle_ms, and when more than output_max were written (UINT64_MAX: no limit);
  * `text`, if not empty, is what it tells the client warn_ms before idle_ms is over. Denied: `text`
- * is the line for the client's stderr (no newline), `status` its exit-status and `receipt` as in
+ * is the line for the client's stderr (no newline), `status` its exit-status, or the
+ * number of a signal if `signalled`, and `receipt` as in
  * EVT_EXIT. */
 #define FIELDS_ANS_EXEC(F)                                                                         \
     F(u32, channel, UINT32_MAX)                                                                    \
     F(u8, allowed, 1)                                                                              \
     F(str, exec_id, IPC_ID_MAX)                                                                    \
     F(str, text, IPC_LINE_MAX)                                                                     \
+    F(u8, signalled, 1)                                                                            \
     F(u32, status, 255)                                                                            \
     F(u8, terminal, 1)                                                                             \
     F(u8, recorded, 1)                                                                             \

@@ -26,7 +26,8 @@ struct refusal {
     const char *reason;
     const struct origin *rule;
     enum explain_level explain;
-    bool recorded; /* that it was decided */
+    bool recorded;  /* that it was decided */
+    unsigned signo; /* of VERDICT_SIGNALLED */
 };
 
 /* An account in the middle of what a person reads is a nuisance: on a terminal only those get one
@@ -122,6 +123,10 @@ static void refuse(const struct asking *asking, const struct refusal *refusal)
                               .code = verdict_status(refusal->verdict)};
     char line[IPC_LINE_MAX], receipt[IPC_RECEIPT_MAX + 1] = "";
     (void)snprintf(outcome.reason, sizeof outcome.reason, "%s", refusal->reason);
+    if (refusal->signo != 0) {
+        outcome.signalled = true;
+        outcome.code = refusal->signo;
+    }
     if (refusal->verdict != VERDICT_SANDBOX && !refusal->recorded)
         record_denial(asking, refusal);
     static const struct report nothing;
@@ -138,6 +143,7 @@ static void refuse(const struct asking *asking, const struct refusal *refusal)
                              .ans_exec = {.channel = asking->req->channel,
                                           .exec_id = asking->record.id,
                                           .text = line,
+                                          .signalled = outcome.signalled,
                                           .status = outcome.code,
                                           .receipt = receipt}};
     connection_send(connection, &answer, NULL, 0);
@@ -155,6 +161,19 @@ void admit_refuse(const struct asking *asking, const struct tenant *tenant, enum
                                     .reason = reason,
                                     .rule = tenant != NULL ? &tenant->origin : &nowhere,
                                     .explain = tenant != NULL ? tenant->explain : EXPLAIN_REASON};
+    refuse(asking, &refusal);
+}
+
+void admit_signalled(const struct asking *asking, const struct tenant *tenant, unsigned signo,
+                     const char *reason)
+{
+    static const struct origin nowhere;
+    const struct refusal refusal = {.verdict = VERDICT_SIGNALLED,
+                                    .limit = LIMIT_QUEUE,
+                                    .kind = DENIAL_LOGIN,
+                                    .reason = reason,
+                                    .rule = tenant != NULL ? &tenant->origin : &nowhere,
+                                    .signo = signo};
     refuse(asking, &refusal);
 }
 

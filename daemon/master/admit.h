@@ -38,6 +38,10 @@ void admit_refuse(const struct asking *asking, const struct tenant *tenant, enum
 /* Ends one that waits: the operator wants it, with that reason. */
 void admit_end(const struct asking *asking, const struct tenant *tenant, const char *reason);
 
+/* It waits, and its client has sent a signal that ends it. */
+void admit_signalled(const struct asking *asking, const struct tenant *tenant, unsigned signo,
+                     const char *reason);
+
 /* What a connection that is not accepted any more is told: which login, and why. */
 void admit_describe_login(const struct connection *connection, const struct login *login, char *buf,
                           size_t len);

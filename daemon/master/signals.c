@@ -1,6 +1,7 @@
 #include "signals.h"
 #include "cleanup.h"
 #include "log.h"
+#include "waiting.h"
 
 #include <signal.h>
 #include <sys/socket.h>
@@ -31,7 +32,9 @@ void signals_on_evt_signal(struct connection *connection, const struct msg_evt_s
     struct exec *exec = exec_find(connection, msg->channel);
     unsigned char buf[REPORT_MAX];
     const struct control control = {.type = CONTROL_SIGNAL, .signo = msg->signo};
-    /* One that has ended, or waits for its turn, has no process to signal. */
+    if (exec == NULL)
+        waiting_on_signal(connection, msg->channel, msg->signo);
+    /* One that has ended has no process to signal. */
     if (exec == NULL || exec->ended || exec->terminating)
         return;
     if (!is_for_clients(msg->signo) || !may_signal(exec)) {

@@ -4,6 +4,7 @@
 #include "log.h"
 #include "state.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -339,6 +340,25 @@ void waiting_on_gone(struct connection *connection, uint32_t channel)
     struct waiter *waiter = find(connection, channel);
     if (waiter != NULL)
         client_gone(waiter);
+}
+
+void waiting_on_signal(struct connection *connection, uint32_t channel, unsigned signo)
+{
+    char waited[32], reason[128];
+    struct waiter *waiter = find(connection, channel);
+    /* What a command might make something else of, had it begun, is no wish to give it up. */
+    bool ends = signo == SIGTERM || signo == SIGINT || signo == SIGHUP || signo == SIGQUIT ||
+                signo == SIGKILL;
+    if (waiter == NULL || !ends)
+        return;
+    struct asking asking = asking_of(waiter);
+    const struct tenant *tenant = tenant_of(waiter->load);
+    (void)snprintf(reason, sizeof reason, "its client sent %s after it had waited %s",
+                   sigabbrev_np((int)signo),
+                   verdict_duration(loop_now_ms() - waiter->since_ms, waited, sizeof waited));
+    leave(waiter);
+    admit_signalled(&asking, tenant, signo, reason);
+    free(waiter);
 }
 
 void waiting_connection_gone(struct connection *connection)

@@ -31,6 +31,9 @@ int waiting_add(const struct asking *asking, const struct tenant *tenant, struct
 /* A place may have become free: looks at the tenant's queue in the loop's next turn. */
 void waiting_wake(struct tenant_load *load);
 
+/* Its client has sent it a signal: one that would end it now ends the wait. */
+void waiting_on_signal(struct connection *connection, uint32_t channel, unsigned signo);
+
 /* True if a command waits for this channel. */
 bool waiting_has(const struct connection *connection, uint32_t channel);
 

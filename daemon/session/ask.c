@@ -49,6 +49,7 @@ static struct event *event_new(struct ask *ask)
     case MSG_ANS_EXEC:
         event->channel = msg->ans_exec.channel;
         event->allowed = msg->ans_exec.allowed != 0;
+        event->signalled = msg->ans_exec.signalled != 0;
         event->code = msg->ans_exec.status;
         event->terminal = msg->ans_exec.terminal != 0;
         event->recorded = msg->ans_exec.recorded != 0;

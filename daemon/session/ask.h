@@ -19,7 +19,7 @@ struct event {
     enum msg_type type; /* ANS_EXEC, EVT_TERMINAL, EVT_NOTE, EVT_EXIT or EVT_CLOSE */
     uint32_t channel;
     bool allowed;   /* ANS_EXEC */
-    bool signalled; /* EVT_EXIT */
+    bool signalled; /* EVT_EXIT; ANS_EXEC denied */
     bool core;      /* EVT_EXIT */
     bool cut;       /* EVT_EXIT: the end of its output may never come */
     bool over;      /* EVT_EXIT: what ask_tell_over() said has been heard */

@@ -194,6 +194,7 @@ static void on_answer(struct channel *channel, struct event *event)
     TELL(LOG_LEVEL_DEBUG, "ch %u: exec %s refused", channel->id, event->exec_id);
     pump_sink_input(channel);
     keep_exit_text(channel, event);
+    channel->signalled = event->signalled;
     channel->code = event->code;
     channel->phase = CHANNEL_ENDING;
 }

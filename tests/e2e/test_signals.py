@@ -4,7 +4,7 @@ import asyncio
 import asyncssh
 from asyncssh.packet import String
 
-from harness import main, wait_until
+from harness import EXEC_ID, main, wait_until
 from test_channels import ChannelTest
 
 # Each trap says its name; the child is in the same group and gets the signal, too.
@@ -13,7 +13,7 @@ TRAPS = "; ".join(f"trap 'echo {name}' {name}" for name in NAMES)
 TALK = TRAPS + "; echo ready; while :; do read -t 0.05 line && exit $line; done"
 
 
-class Signals(ChannelTest):
+class SignalTest(ChannelTest):
     async def start(self, conn, command):
         chan, session = await self.raw_channel(conn)
         self.assertTrue(await chan._make_request(b"exec", String(command)))
@@ -26,6 +26,8 @@ class Signals(ChannelTest):
     def signal(self, chan, name):
         chan._send_request(b"signal", String(name))
 
+
+class Signals(SignalTest):
     def test_every_name_reaches_the_command(self):
         async def go():
             async with self.connect() as conn:
@@ -141,6 +143,59 @@ class Signals(ChannelTest):
                 await session.closed
                 return session.seen
         self.assertEqual(self.go(go())[-2:], [("exit-signal", "KILL"), "closed"])
+
+
+class Queued(SignalTest):
+    """Of a command that waits for its turn."""
+    server_args = {"policy": """
+[tenant "acme"]
+keys      = keys/alice
+shell     = /bin/bash
+max-execs = 1
+queue     = 60s
+"""}
+
+    async def queue(self, conn):
+        """One that runs and one that waits: (channel, session) of both."""
+        first = await self.start(conn, "echo ready; read line; exit $line")
+        await self.until(first[1], b"ready\n")
+        second = await self.start(conn, "echo second; exit 7")
+        await asyncio.to_thread(wait_until, lambda: b"queued: place 1" in second[1].err, 20)
+        return first, second
+
+    def test_one_that_ends_it_ends_the_wait(self):
+        async def go(name):
+            async with self.connect() as conn:
+                (chan, session), (waiting, told) = await self.queue(conn)
+                self.signal(waiting, name)
+                await told.closed
+                chan.write(b"3\n")
+                await session.closed
+                return session.seen, told
+        for number, name in ((15, "TERM"), (2, "INT"), (1, "HUP"), (3, "QUIT"), (9, "KILL")):
+            with self.subTest(name):
+                seen, told = self.go(go(name))
+                self.assertEqual(seen[-2:], [("exit-status", 3), "closed"])
+                self.assertEqual(told.seen[-3:], ["eof", ("exit-signal", name), "closed"])
+                self.assertRegex(told.err.decode(), r"\Apostern: queued: .*\npostern: signalled: its "
+                                 rf"client sent {name} after it had waited \S+ {EXEC_ID}\n\Z")
+                start = self.server.wait_audit(event="start", decision="deny", limit="queue")[-1]
+                end = self.server.wait_audit(event="end", exec=start["exec"])[-1]
+                self.assertEqual((end["verdict"], end["signal"], end["reason"]),
+                                 ("signalled", number, start["reason"]))
+
+    def test_another_one_does_not(self):
+        async def go():
+            async with self.connect() as conn:
+                (chan, _), (waiting, session) = await self.queue(conn)
+                for name in ("USR1", "ALRM", "PIPE", "STOP"):
+                    self.signal(waiting, name)
+                chan.write(b"0\n")
+                await session.closed
+                return session
+        session = self.go(go())
+        self.assertIn(b"second\n", session.data)
+        self.assertEqual(session.seen[-2:], [("exit-status", 7), "closed"])
 
 
 if __name__ == "__main__":
