@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import warnings
@@ -405,6 +406,35 @@ class Tool(MetricsTest):
         self.assertEqual(sum(now("postern_execs_total", tenant=name, verdict="denied")
                              for name in tenants), 280)
         self.assertEqual(now("postern_execs_total", tenant="(others)", verdict="denied"), 20)
+
+    def test_goes_on_when_the_program_is_executed_anew(self):
+        """SIGUSR2: no counter begins anew, and the file is neither removed nor left alone."""
+        self.start()
+        server = self.server
+        for command in ("true", "exit 3"):
+            server.ssh("acme", command)
+        running = server.popen_ssh("acme", "echo up; read line")
+        self.assertEqual(running.stdout.readline(), b"up\n")
+        self.ended(2)
+        self.next_file()
+        before = self.now()
+        start = len(server.log())
+        server.process.send_signal(signal.SIGUSR2)
+        server.wait_log(r"reloaded: generation 2", 30, start)
+        self.assertTrue(os.path.exists(self.file))
+        after = self.now()
+        after.since(before)
+        for name, labels in before.samples:
+            if re.match("postern_(execs|auth|bytes)_total", name):
+                self.assertEqual(after(name, **dict(labels)), before(name, **dict(labels)), name)
+        self.assertEqual(after("postern_start_time_seconds"), before("postern_start_time_seconds"))
+        self.assertEqual((after("postern_execs"), after("postern_connections")), (1, 1))
+        running.communicate(b"\n", timeout=30 * PATIENCE)
+        self.ended(3)
+        end = self.next_file()
+        self.assertEqual(end("postern_execs_total", tenant="acme", verdict="exited"), 3)
+        self.assertEqual(end("postern_exec_duration_seconds_count"), 3)
+        self.assertEqual(end("postern_sandbox_start_seconds_count"), 3)
 
     def test_without_a_server(self):
         got = self.postern()
