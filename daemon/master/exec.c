@@ -2,6 +2,7 @@
 #include "account.h"
 #include "blocked.h"
 #include "cleanup.h"
+#include "exec_tell.h"
 #include "generation.h"
 #include "job.h"
 #include "leaf.h"
@@ -9,7 +10,6 @@
 #include "note.h"
 #include "presence.h"
 #include "recordings.h"
-#include "forbidden.h"
 #include "share.h"
 #include "terminate.h"
 #include "waiting.h"
@@ -131,32 +131,12 @@ static void exec_free(struct exec *exec)
     server_check_stopped(server);
 }
 
-static struct audit_end account_of(const struct exec *exec)
-{
-    return (struct audit_end){
-        .record = &exec->record,
-        .outcome = &exec->outcome,
-        .refused = exec->n_notes + (exec->measured ? exec->usage.untold : 0),
-        .cause = exec->cause,
-        .usage = exec->measured ? &exec->usage : NULL,
-        .used = exec->accounted ? &exec->used : NULL,
-        .spec = exec_spec(exec),
-        .limits = exec->limits,
-        .controllers = exec->accounted ? exec->server->cgroups->limits.controllers : 0,
-        .wall_ms = exec->ended_ms - exec->started_ms,
-        .counted = exec->counted,
-        .bytes_in = exec->bytes_in,
-        .bytes_out = exec->bytes_out,
-        .bytes_err = exec->bytes_err,
-    };
-}
-
 /* Both halves are known: write the record and forget it. */
 static void close_record(struct exec *exec)
 {
     if (!exec->ended || !exec->done)
         return;
-    struct audit_end end = account_of(exec);
+    struct audit_end end = exec_account(exec);
     end.recording = recordings_end(exec);
     audit_end(exec->server, &end);
     account_count(exec->server, &end);
@@ -168,34 +148,6 @@ enum explain_level exec_explain(const struct exec *exec)
 {
     const struct tenant *tenant = policy_find_tenant(exec->generation->policy, exec->record.tenant);
     return tenant != NULL ? tenant->explain : EXPLAIN_REASON;
-}
-
-static void tell_session(struct exec *exec)
-{
-    char line[IPC_LINE_MAX] = "", receipt[IPC_RECEIPT_MAX + 1] = "";
-    if (exec->connection == NULL || exec->done)
-        return;
-    struct audit_end end = account_of(exec);
-    if (exec->record.receipt)
-        account_receipt(&end, receipt);
-    struct outcome told = exec->outcome;
-    struct forbidden killed;
-    if (told.verdict == VERDICT_SECCOMP &&
-        forbidden_find(&exec_spec(exec)->seccomp, &exec->usage.call, &killed))
-        forbidden_describe(&killed, "is forbidden", exec_explain(exec), told.reason,
-                           sizeof told.reason);
-    if (told.reason[0] != '\0')
-        verdict_line(&told, exec->record.id, line, sizeof line);
-    struct ipc_msg msg = {.type = MSG_EVT_EXIT,
-                          .evt_exit = {.channel = exec->channel,
-                                       .signalled = exec->outcome.signalled,
-                                       .code = exec->outcome.code,
-                                       .core = exec->outcome.core,
-                                       .over = exec->over,
-                                       .cut = exec->cut,
-                                       .text = line,
-                                       .receipt = receipt}};
-    connection_send(exec->connection, &msg, NULL, 0);
 }
 
 static void judge(struct exec *exec, const struct report *last)
@@ -255,7 +207,7 @@ void exec_finish(struct exec *exec, const struct report *last)
     if (exec->measured)
         note_untold(exec, exec->usage.untold);
     note_tasks(exec);
-    tell_session(exec);
+    exec_tell_end(exec);
     close_record(exec);
 }
 
@@ -266,7 +218,7 @@ void exec_finish_over(struct exec *exec, bool output)
         exec->cause = CAUSE_OUTPUT;
         judge(exec, NULL);
     }
-    tell_session(exec);
+    exec_tell_end(exec);
 }
 
 void exec_fail(struct exec *exec)
@@ -347,48 +299,6 @@ static int watch(struct exec *exec, struct plumbing *p, struct err *err)
     return exec_watch(exec, err);
 }
 
-/* What the session is to say when the idle limit is near; "" where it says nothing. */
-static void word_idle_warning(const struct exec *exec, char *line, size_t len)
-{
-    const struct sandbox_spec *spec = exec_spec(exec);
-    char quiet[32], left[32];
-    line[0] = '\0';
-    if (spec->warn_ms > 0 && spec->warn_ms < spec->idle_ms && spec->idle_ms != SPEC_INFINITY)
-        (void)snprintf(
-            line, len,
-            "postern: warning: no input or output for %s; without any it ends in %s [%s]",
-            verdict_duration(spec->idle_ms - spec->warn_ms, quiet, sizeof quiet),
-            verdict_duration(spec->warn_ms, left, sizeof left), exec->record.id);
-}
-
-static void answer_session(struct exec *exec, const struct plumbing *p, bool terminal,
-                           const struct recording_grant *grant)
-{
-    char warning[IPC_LINE_MAX];
-    word_idle_warning(exec, warning, sizeof warning);
-    struct ipc_msg answer = {
-        .type = MSG_ANS_EXEC,
-        .ans_exec = {.channel = exec->channel,
-                     .allowed = 1,
-                     .exec_id = exec->record.id,
-                     .text = warning,
-                     .receipt = "",
-                     .terminal = terminal,
-                     .recorded = grant->fd >= 0,
-                     .record_room = grant->room,
-                     .idle_ms = exec_spec(exec)->idle_ms,
-                     .warn_ms = warning[0] != '\0' ? exec_spec(exec)->warn_ms : 0,
-                     .output_max = exec_spec(exec)->output}};
-    const int ends[] = {p->in[0], p->out[0], p->err[0]};
-    int fds[array_len(ends) + 1];
-    size_t n = 0;
-    for (size_t i = 0; !terminal && i < array_len(ends); i++)
-        fds[n++] = ends[i];
-    if (grant->fd >= 0)
-        fds[n++] = grant->fd;
-    connection_send(exec->connection, &answer, fds, n);
-}
-
 int exec_start(struct connection *connection, const struct msg_req_exec *req,
                const struct exec_record *record, struct tenant_load *load,
                const struct decision *decision, const struct recording_grant *grant,
@@ -428,7 +338,7 @@ int exec_start(struct connection *connection, const struct msg_req_exec *req,
         exec_free(exec);
         return -1;
     }
-    answer_session(exec, &p, decision->terminal, grant);
+    exec_tell_start(exec, &p, decision->terminal, grant);
     plumbing_close(&p);
     if (exec->recorded && decision->terminal && decision->login.tenant->record_notice)
         note_text(exec, "this terminal is recorded");
@@ -472,15 +382,6 @@ void exec_connection_gone(struct connection *connection)
     }
 }
 
-/* The session waits for it; without a session the terminal hangs up at once. */
-static void pass_terminal(const struct exec *exec, int fd)
-{
-    struct ipc_msg msg = {.type = MSG_EVT_TERMINAL, .evt_terminal = {.channel = exec->channel}};
-    const int fds[] = {fd, fd};
-    if (exec->connection != NULL && !exec->done)
-        connection_send(exec->connection, &msg, fds, array_len(fds));
-}
-
 void exec_on_ans_spawn(struct generation *generation, struct ipc_in *in)
 {
     const struct msg_ans_spawn *ans = &in->msg.ans_spawn;
@@ -502,7 +403,7 @@ void exec_on_ans_spawn(struct generation *generation, struct ipc_in *in)
         return;
     exec->pidfd = ipc_take_fd(in, 0);
     if (ans->terminal)
-        pass_terminal(exec, in->fds[1]);
+        exec_tell_terminal(exec, in->fds[1]);
     if (exec->killed)
         (void)pidfd_send_signal(exec->pidfd, SIGKILL, NULL, 0);
     terminate_when_time_is_over(exec);
