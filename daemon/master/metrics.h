@@ -108,6 +108,7 @@ struct metrics_now {
     uint64_t zygotes[METRICS_ZYGOTES];
     uint64_t spawner_ready; /* 0 or 1 */
     uint64_t cpu_us, resident_bytes;
+    uint64_t draining; /* 0 or 1 */
 };
 
 struct metrics {

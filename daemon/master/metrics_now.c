@@ -100,6 +100,7 @@ void metrics_look(struct server *server)
         .generations = count_generations(server),
         .tenants = current->policy->n_tenants,
         .stopping = server->stopping,
+        .draining = server->drain.active,
         .spawner_ready = current->ready,
         .cpu_us = cpu_us(),
         .resident_bytes = resident_bytes(),

@@ -199,6 +199,7 @@ static const struct family families[] = {
     {"postern_build_info", GAUGE, "The version that runs.", .put = put_version},
     {"postern_start_time_seconds", GAUGE, "When the server was started, since 1970.",
      COUNTED(start_s)},
+    {"postern_draining", GAUGE, "1 while the server takes no new commands.", NOW(draining)},
     {"postern_stopping", GAUGE, "1 while the server ends.", NOW(stopping)},
 
     {"postern_connections", GAUGE, "Connections that are open.", NOW(connections)},

@@ -647,7 +647,7 @@ class Documents(MetricsTest):
         # It is for looking at all of it, but for what others say with it.
         families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in self.names()}
         missing = {name for name in families if not re.search(rf"\b{name}(_bucket)?\b", shown)}
-        self.assertEqual(missing, {"postern_start_time_seconds", "postern_stopping",
+        self.assertEqual(missing, {"postern_start_time_seconds", "postern_draining", "postern_stopping",
                                    "postern_policy_loaded_time_seconds",
                                    "postern_queue_bytes", "postern_tenant_connections"})
 
