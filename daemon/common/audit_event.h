@@ -8,6 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Where systemd-journald listens. */
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+
 /*
  * X(enumerator, "event" of the record, MESSAGE_ID of the journal, syslog(3) priority, text)
  *

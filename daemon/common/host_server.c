@@ -1,3 +1,4 @@
+#include "audit_event.h"
 #include "cleanup.h"
 #include "diag.h"
 #include "host_judge.h"
@@ -110,6 +111,11 @@ static void judge_audit(struct judging *j, const char *path)
     const char *what = NULL;
     const char *hint = NULL;
     struct stat st;
+    if (strcmp(path, "journal") == 0 && access(JOURNAL_SOCKET, F_OK) < 0) {
+        (void)snprintf(text, sizeof text, "audit = journal: %s: %s", JOURNAL_SOCKET,
+                       strerror(errno));
+        complain(j, &at, EX_CANTCREAT, "does systemd-journald run?", text);
+    }
     if (slash == NULL) /* journal, stderr */
         return;
     (void)snprintf(above, sizeof above, "%.*s/", (int)(slash - path), path);

@@ -13,8 +13,6 @@
 
 #include <stddef.h>
 
-#define JOURNAL_SOCKET "/run/systemd/journal/socket"
-
 /* A socket for journal_send(), once it is known that somebody listens. Returns it, or -1 with err.
  */
 int journal_open(struct err *err);

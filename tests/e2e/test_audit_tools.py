@@ -10,7 +10,7 @@ import tempfile
 import threading
 import unittest
 
-from harness import POSTERN, PATIENCE, PosternTest, main, run, wait_until
+from harness import POSTERN, PATIENCE, SANITIZED, PosternTest, main, run, wait_until
 
 POLICY = """
 [sandbox "plain"]
@@ -161,6 +161,7 @@ class Files(unittest.TestCase):
             self.assertIn(error, self.audit(*words, self.trail, code=64).err)
         self.assertIn(b"No such file", self.audit(self.trail + ".gone", code=66).err)
 
+    @unittest.skipIf(SANITIZED, "the sanitizer needs more")
     def test_a_long_trail_needs_little_memory(self):
         with open(self.trail, "w", encoding="ascii") as f:
             for i in range(60000):

@@ -128,6 +128,7 @@ class Required(Trail):
     def test_a_file_that_is_gone_for_good(self):
         server = self.serve("audit-mode = required\n")
         self.assertRan(server.ssh("acme", "true"))
+        server.wait_audit(event="closed")
         os.unlink(server.disk + "/audit.log")
         os.mkdir(server.disk + "/audit.log")
         self.assertEqual(server.ssh("acme", "true").code, 126)
@@ -231,6 +232,7 @@ class Rotation(Trail):
     def test_a_removed_file_is_made_anew(self):
         server = self.serve()
         self.assertRan(server.ssh("acme", "true"))
+        server.wait_audit(event="closed")
         os.unlink(server.disk + "/audit.log")
         self.assertRan(server.ssh("acme", "exit 0"))
         self.assertTrue(server.wait_audit(event="end"))
@@ -313,6 +315,7 @@ class Journal(Trail):
                                  server=f"audit = journal\n{more}")
         server.extra += f"audit = {server.path('audit.log')}\n"
         server.write_config()
+        self.addCleanup(server.stop)
         return server.start()
 
     def test_fields(self):
@@ -369,8 +372,8 @@ class Journal(Trail):
         self.assertEqual(server.process.wait(20 * PATIENCE), 73)
         server.process = None
         server.log_file.close()
-        self.assertIn("audit = journal: /run/systemd/journal/socket (does systemd-journald run?): "
-                      "No such file or directory", server.log())
+        self.assertIn("error: audit = journal: /run/systemd/journal/socket: No such file or "
+                      "directory (does systemd-journald run?)", server.log())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 import glob
 import os
 import re
+import shutil
+import tempfile
 
 from harness import POSTERN, POSTERND, SECCOMP_DIR, SESSION, SOURCE, PosternTest, main, run
 
@@ -100,6 +102,30 @@ def known():
 
 class Manual(PosternTest):
     autostart = False
+
+    def test_each_event_of_the_audit_is_documented(self):
+        """By its MESSAGE_ID, in the manual and for journalctl -x; which reads it without a word."""
+        with open(os.path.join(SOURCE, "daemon/common/audit_event.h"), encoding="utf-8") as f:
+            events = re.findall(r'X\([A-Z]+, "([a-z]+)", "([0-9a-f]{32})", (\d),', f.read())
+        with open(os.path.join(MAN, "postern.7.scd"), encoding="utf-8") as f:
+            manual = f.read()
+        with open(os.path.join(SOURCE, "packaging/postern.catalog"), encoding="utf-8") as f:
+            catalog = f.read()
+        self.assertGreater(len(events), 8)
+        self.assertEqual(re.findall(r"^([a-z]+) +([0-9a-f]{32}) +(\d)$", manual, re.M), events)
+        for name, _, _ in events:
+            self.assertRegex(manual, rf"(?m)^\*{name}\*$")
+        self.assertEqual(re.findall(r"^-- ([0-9a-f]{32})$", catalog, re.M), [e[1] for e in events])
+        if shutil.which("journalctl"):
+            with tempfile.TemporaryDirectory() as root:
+                os.makedirs(root + "/usr/lib/systemd/catalog")
+                os.makedirs(root + "/var/lib/systemd/catalog")
+                shutil.copy(os.path.join(SOURCE, "packaging/postern.catalog"),
+                            root + "/usr/lib/systemd/catalog")
+                got = run(["journalctl", "--root", root, "--update-catalog"])
+                self.assertEqual((got.code, got.out, got.err), (0, b"", b""))
+                found = run(["journalctl", "--root", root, "--list-catalog"]).out.decode()
+                self.assertEqual(len(found.splitlines()), len(events))
 
     def test_each_key_is_documented_once(self):
         pages, tables = documented(), known()
