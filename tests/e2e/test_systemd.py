@@ -87,6 +87,19 @@ class Notify(PosternTest):
         systemd.listen("READY=1")
         systemd.listen("STATUS=0 connections, 0 commands; policy 3: 1 tenant")
 
+    def test_a_master_that_executes_itself_anew(self):
+        """It is the same process to systemd, and goes on telling."""
+        server, systemd = self.start(WATCHDOG_USEC="2000000")
+        systemd.listen("STATUS=.*")
+        before = len(systemd.heard)
+        server.process.send_signal(signal.SIGUSR2)
+        systemd.listen(r"RELOADING=1\nMONOTONIC_USEC=\d+")
+        self.assertIn("READY=1", systemd.heard[before:])
+        systemd.listen("READY=1")
+        systemd.listen("STATUS=0 connections, 0 commands; policy 2: 1 tenant")
+        systemd.listen("WATCHDOG=1")
+        self.assertIn("re-executed: ", server.log())
+
     def test_watchdog(self):
         """At an abstract address. A master that is stopped gives no sign of life."""
         server, systemd = self.start(f"@postern-e2e-{os.getpid()}", WATCHDOG_USEC="200000")
@@ -172,6 +185,11 @@ class Activation(PosternTest):
             "HostName=::1", f"Port={six.getsockname()[1]}"]), 4)
         self.assertNotIn("LISTEN_FDS=2", environment(server.zygote_pid()))
         self.assertEqual(server.reload(), "reloaded: generation 2, 1 tenants")
+        self.assertNotIn("the listen addresses have changed", server.log())
+        before = len(server.log())
+        server.process.send_signal(signal.SIGUSR2)
+        server.wait_log(r"re-executed: (?s:.*)reloaded: generation 3, 1 tenants", 20, before)
+        self.assertRan(server.ssh("acme", "exit 5"), 5)
         self.assertNotIn("the listen addresses have changed", server.log())
         server.listen = ["127.0.0.1:0"]
         server.write_config()
