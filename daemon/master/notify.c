@@ -93,16 +93,18 @@ static const char *plural(size_t n)
 
 static void describe(const struct server *server, char *buf, size_t cap)
 {
-    size_t n_tenants = server->current->policy->n_tenants;
-    if (server->stopping)
-        (void)snprintf(buf, cap, "stopping: %zu connection%s, %zu command%s", server->n_connections,
-                       plural(server->n_connections), server->n_running, plural(server->n_running));
-    else
-        (void)snprintf(
-            buf, cap, "%zu connection%s, %zu command%s; policy %" PRIu64 ": %zu tenant%s%s",
-            server->n_connections, plural(server->n_connections), server->n_running,
-            plural(server->n_running), server->current->number, n_tenants, plural(n_tenants),
-            server->notify.refused ? "; the last reload was refused, see the log" : "");
+    const struct policy *policy = server->current->policy;
+    char more[96] = "";
+    if (!server->stopping)
+        (void)snprintf(more, sizeof more, "; policy %" PRIu64 ": %zu tenant%s%s",
+                       server->current->number, policy->n_tenants, plural(policy->n_tenants),
+                       server->notify.refused ? "; the last reload was refused, see the log" : "");
+    (void)snprintf(buf, cap, "%s%zu connection%s, %zu command%s%s",
+                   server->stopping       ? "stopping: "
+                   : server->drain.active ? "draining: "
+                                          : "",
+                   server->n_connections, plural(server->n_connections), server->n_running,
+                   plural(server->n_running), more);
 }
 
 static void tell_status(struct server *server)

@@ -104,11 +104,16 @@ static void test_tells_what_goes_on(void **state)
         notify_reloaded(&stage->server, false);
         assert_string_equal(heard(stage), "READY=1");
         assert_string_equal(heard(stage), "");
+        stage->server.drain.active = true;
+        notify_reloaded(&stage->server, true);
+        assert_string_equal(heard(stage), "READY=1");
+        assert_string_equal(heard(stage),
+                            "STATUS=draining: 1 connection, 2 commands; policy 4: 1 tenant");
         stage->server.stopping = true;
         notify_stopping(&stage->server);
         assert_string_equal(heard(stage), "STOPPING=1");
         assert_string_equal(heard(stage), "STATUS=stopping: 1 connection, 2 commands");
-        stage->server.stopping = false;
+        stage->server.stopping = stage->server.drain.active = false;
         stage->server.n_connections = stage->server.n_running = 0;
         notify_close(&stage->server);
         close(stage->systemd);
