@@ -29,12 +29,11 @@ static void print_reload(const json_t *s)
 
 static void print_listeners(const json_t *s)
 {
-    size_t i;
-    const json_t *one;
+    const json_t *list = json_object_get(s, "listen");
     fputs("listening    ", stdout);
-    json_array_foreach(json_object_get(s, "listen"), i, one)
-        printf("%s%s", i > 0 ? ", " : "", json_string_value(one));
-    puts(json_array_size(json_object_get(s, "listen")) == 0 ? "nowhere" : "");
+    for (size_t i = 0; i < json_array_size(list); i++)
+        printf("%s%s", i > 0 ? ", " : "", json_string_value(json_array_get(list, i)));
+    puts(json_array_size(list) == 0 ? "nowhere" : "");
 }
 
 static void print_status(const json_t *s)

@@ -2,10 +2,7 @@
 #include "cleanup.h"
 #include "generation.h"
 #include "log.h"
-#include "state.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,13 +11,10 @@
 #include <sysexits.h>
 
 enum {
-    ACCEPTS_PER_TURN = 8,
     ITEMS_PER_TURN = 64, /* then others have their turn */
-    OUT_OF_FDS_MS = 500,
     SEND_BUFFER = 256 * 1024,
 };
 
-static void on_connection(struct loop_source *source);
 static void on_client(struct loop_source *source);
 
 static const struct verb {
@@ -42,46 +36,6 @@ static const struct server_config *config_of(const struct server *server)
     return &server->current->policy->server;
 }
 
-int control_open(struct server *server, const struct server_config *config, struct err *err)
-{
-    if (config->control == NULL)
-        return 0;
-    struct control_point *control = calloc(1, sizeof *control);
-    if (control == NULL)
-        return err_set(err, errno, "control socket");
-    *control =
-        (struct control_point){.server = server, .sock = CONTROL_SOCKET_NONE, .source = {.fd = -1}};
-    server->control = control;
-    if (control_socket_open(&control->sock, config->control, err) < 0)
-        return -1;
-    return control_socket_permit(&control->sock, config, err);
-}
-
-void control_serve(struct server *server)
-{
-    struct control_point *control = server->control;
-    struct err err = {0};
-    if (control != NULL && control->source.fd < 0 &&
-        loop_add(server->loop, &control->source, control->sock.fd, on_connection, &err) < 0)
-        log_line(LOG_LEVEL_ERROR, "control socket: %s", err.text);
-}
-
-void control_carry(struct state *state, struct server *server)
-{
-    bool there = server->control != NULL;
-    state_bool(state, &there);
-    if (!there)
-        return;
-    if (!state->saving && (server->control = calloc(1, sizeof *server->control)) == NULL) {
-        state_refuse(state);
-        return;
-    }
-    if (!state->saving)
-        *server->control = (struct control_point){
-            .server = server, .sock = CONTROL_SOCKET_NONE, .source = {.fd = -1}};
-    control_socket_carry(state, &server->control->sock);
-}
-
 static void client_free(struct control_client *client)
 {
     struct control_point *control = client->server->control;
@@ -96,17 +50,6 @@ static void client_free(struct control_client *client)
     free(client->cursor.penalties);
     free(client->cursor.text);
     free(client);
-}
-
-void control_apply(struct server *server, const struct server_config *config)
-{
-    const struct control_point *control = server->control;
-    struct err err = {0};
-    const char *open = control != NULL ? control->sock.path : "";
-    if (strcmp(open, config->control != NULL ? config->control : "") != 0)
-        log_line(LOG_LEVEL_WARNING, "'control' has changed: that takes effect at the next start");
-    if (control != NULL && control_socket_permit(&control->sock, config, &err) < 0)
-        log_line(LOG_LEVEL_ERROR, "%s", err.text);
 }
 
 static void on_idle(struct loop_timer *timer)
@@ -130,38 +73,11 @@ static int turn(struct control_client *client, bool answering)
                : -1;
 }
 
-/* Its own memory and its link end with it; so does a request that could not be answered. */
-static int send_end(struct ipc *link, int code, const char *text)
+int control_send_end(struct ipc *link, int code, const char *text)
 {
     struct err err = {0};
     struct ipc_msg msg = {.type = MSG_CTL_END, .ctl_end = {.code = (uint8_t)code, .text = text}};
     return ipc_send(link, &msg, NULL, 0, false, &err) == IPC_OK ? 0 : -1;
-}
-
-static int read_peer(int fd, struct control_peer *peer, gid_t **groups)
-{
-    struct ucred cred;
-    socklen_t len = sizeof cred;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 || len != sizeof cred)
-        return -1;
-    *peer = (struct control_peer){.uid = cred.uid, .gid = cred.gid, .pid = cred.pid};
-    len = 0;
-    (void)getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &len);
-    if (len == 0 || len > NGROUPS_MAX * sizeof **groups)
-        return 0;
-    *groups = malloc(len);
-    /* Without its groups it is judged by the rest. */
-    if (*groups == NULL || getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, *groups, &len) < 0)
-        return 0;
-    peer->groups = *groups;
-    peer->n_groups = len / sizeof **groups;
-    return 0;
-}
-
-static bool has_room(const struct control_point *control, const struct control_peer *peer)
-{
-    size_t most = CONTROL_CLIENTS_MAX - (peer->uid == 0 ? 0 : CONTROL_ROOT_RESERVE);
-    return control->n_clients < most;
 }
 
 static int welcome(struct control_client *client)
@@ -178,7 +94,7 @@ static int welcome(struct control_client *client)
     return ipc_send(&client->link, &msg, NULL, 0, false, &err) == IPC_OK ? turn(client, false) : -1;
 }
 
-static void admit(struct control_point *control, struct ipc *link, const struct control_peer *peer)
+void control_admit(struct control_point *control, struct ipc *link, const struct control_peer *peer)
 {
     struct control_client *client = calloc(1, sizeof *client);
     if (client == NULL)
@@ -200,53 +116,6 @@ static void admit(struct control_point *control, struct ipc *link, const struct 
     control->n_clients++;
     if (welcome(client) < 0)
         client_free(client);
-}
-
-static void take_connection(struct control_point *control, int fd)
-{
-    struct ipc link = {.fd = fd, .link = LINK_CONTROL, .self = FROM_MASTER, .state = STATE_READY};
-    const struct server_config *config = config_of(control->server);
-    cleanup_free gid_t *groups = NULL;
-    struct control_peer peer;
-    char why[IPC_LINE_MAX];
-    if (read_peer(fd, &peer, &groups) < 0) {
-        ipc_close(&link);
-        return;
-    }
-    if (control_judge(&peer, config) == CONTROL_NONE) {
-        control_refusal(&peer, CONTROL_READ, config, why, sizeof why);
-        log_line(LOG_LEVEL_DEBUG, "control client (uid %u, process %d) refused", (unsigned)peer.uid,
-                 (int)peer.pid);
-        (void)send_end(&link, EX_NOPERM, why);
-    } else if (!has_room(control, &peer)) {
-        (void)send_end(&link, EX_TEMPFAIL,
-                       "too many clients at the control socket; try again later");
-    } else {
-        admit(control, &link, &peer);
-    }
-    ipc_close(&link);
-}
-
-static void on_retry(struct loop_timer *timer)
-{
-    control_serve(CONTAINER_OF(timer, struct control_point, retry)->server);
-}
-
-static void on_connection(struct loop_source *source)
-{
-    struct control_point *control = CONTAINER_OF(source, struct control_point, source);
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        int fd = accept4(control->sock.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd >= 0) {
-            take_connection(control, fd);
-            continue;
-        }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            loop_remove(control->server->loop, &control->source);
-            (void)loop_arm(control->server->loop, &control->retry, OUT_OF_FDS_MS, on_retry);
-        }
-        return;
-    }
 }
 
 /* An item of those that were put; 1 if there was one, 0 if not, -1 if it could not be sent. */
@@ -308,7 +177,7 @@ static int answer(struct control_client *client)
             return -1;
         if (sent > 0)
             continue;
-        if (send_end(&client->link, client->code, client->text) < 0)
+        if (control_send_end(&client->link, client->code, client->text) < 0)
             return -1;
         forget_answer(client);
         return turn(client, false);

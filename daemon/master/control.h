@@ -85,6 +85,13 @@ void control_close(struct server *server);
 /* A new configuration is in force. */
 void control_apply(struct server *server, const struct server_config *config);
 
+/* One that may come in: it is welcomed and served. Takes over the link. */
+void control_admit(struct control_point *control, struct ipc *link,
+                   const struct control_peer *peer);
+/* The end of an answer, or of a client that may not come in. Returns 0, or -1 if it could not be
+ * sent. */
+int control_send_end(struct ipc *link, int code, const char *text);
+
 /* Something that clients wait for may have happened. Safe everywhere. */
 void control_news(struct server *server);
 
