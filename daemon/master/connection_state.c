@@ -63,6 +63,7 @@ static void carry_login(struct state *state, struct connection *c)
     state_bool(state, &c->authenticated);
     state_bool(state, &c->timed_out);
     state_bool(state, &c->judged);
+    state_bool(state, &c->regular);
     STATE_ENUM(state, c->method, AUTH_NONE + 1);
     state_blob(state, &c->blob, &c->blob_len, IPC_BLOB_MAX);
     state_u32(state, &c->max_auth_tries);

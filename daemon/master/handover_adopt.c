@@ -92,6 +92,7 @@ void handover_carry(struct state *state, struct server *server, struct err *err)
     proxied_carry_all(state, server);
     tenant_loads_carry(state, &server->loads, loop_now_ms());
     penalty_carry(state, &server->penalties);
+    regular_carry(state, &server->regulars);
     carry_metrics(state, server);
 }
 

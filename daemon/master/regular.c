@@ -1,4 +1,5 @@
 #include "regular.h"
+#include "state.h"
 
 static bool is_of(const struct regular *regular, const struct source_key *source)
 {
@@ -32,4 +33,17 @@ bool regular_is(const struct regulars *regulars, const struct source_key *source
         if (is_of(&regulars->items[i], source))
             return now_ms - regulars->items[i].last_ms < REGULAR_MS;
     return false;
+}
+
+/* By their places: those that are free stand for themselves. */
+void regular_carry(struct state *state, struct regulars *regulars)
+{
+    for (size_t i = 0; i < REGULARS_MAX; i++) {
+        struct regular *regular = &regulars->items[i];
+        state_bool(state, &regular->used);
+        if (!regular->used)
+            continue;
+        source_carry_key(state, &regular->source);
+        state_u64(state, &regular->last_ms);
+    }
 }

@@ -24,6 +24,11 @@ struct regulars {
 /* Somebody has logged in from there. */
 void regular_add(struct regulars *regulars, const struct source_key *source, uint64_t now_ms);
 
+struct state;
+
+/* All of them (state.h). */
+void regular_carry(struct state *state, struct regulars *regulars);
+
 /* Whether somebody has within REGULAR_MS. */
 bool regular_is(const struct regulars *regulars, const struct source_key *source, uint64_t now_ms);
 

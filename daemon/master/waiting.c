@@ -77,7 +77,6 @@ static struct waiter *copy_request(const struct msg_req_exec *req)
 
 static void link_waiter(struct server *server, struct waiter *waiter)
 {
-    waiter->number = ++server->waiter_count;
     waiter->prev = server->last_waiter;
     if (waiter->prev != NULL)
         waiter->prev->next = waiter;
@@ -295,6 +294,7 @@ int waiting_add(const struct asking *asking, const struct tenant *tenant, struct
         set_full(hit, "the server is out of memory");
         return -1;
     }
+    waiter->number = ++server->waiter_count;
     waiter->connection = asking->connection;
     waiter->load = tenant_load_ref(load);
     waiter->record = asking->record;
