@@ -25,6 +25,7 @@ enum asked { ASKED_FILE = 'f', ASKED_DIR = 'd', ASKED_USER = 'u', ASKED_GROUP = 
 /* An answer: key, whether it was a refusal, its errno and text, then what was found. */
 struct policy_texts {
     struct policy_host host;
+    const struct policy_host *asked;
     struct wire_writer w;
     struct pool pool;
     struct strmap keys; /* written down already */
@@ -69,7 +70,7 @@ static int record_file(void *user, const char *path, size_t max, uid_t owner, ch
     struct policy_texts *texts = user;
     char key[NAME_MAX_BYTES];
     struct err local = {0};
-    int rc = policy_files_host.read_file(NULL, path, max, owner, data, len, &local);
+    int rc = texts->asked->read_file(texts->asked->user, path, max, owner, data, len, &local);
     make_key(key, ASKED_FILE, path, "");
     if (begin(texts, key, rc, &local)) {
         struct wire_bytes text = {NULL, 0};
@@ -88,7 +89,7 @@ static int record_dir(void *user, const char *path, const char *suffix, uid_t ow
     struct policy_texts *texts = user;
     char key[NAME_MAX_BYTES];
     struct err local = {0};
-    int rc = policy_files_host.list_dir(NULL, path, suffix, owner, names, &local);
+    int rc = texts->asked->list_dir(texts->asked->user, path, suffix, owner, names, &local);
     make_key(key, ASKED_DIR, path, suffix);
     if (begin(texts, key, rc, &local)) {
         wire_put_u32(&texts->w, rc < 0 ? 0 : (uint32_t)names->n);
@@ -107,7 +108,7 @@ static int record_user(void *user, const char *name, uid_t *uid, gid_t *gid, str
     struct err local = {0};
     uid_t found_uid = 0;
     gid_t found_gid = 0;
-    int rc = policy_files_host.find_user(NULL, name, &found_uid, &found_gid, &local);
+    int rc = texts->asked->find_user(texts->asked->user, name, &found_uid, &found_gid, &local);
     make_key(key, ASKED_USER, name, "");
     if (begin(texts, key, rc, &local)) {
         wire_put_u32(&texts->w, found_uid);
@@ -129,7 +130,7 @@ static int record_group(void *user, const char *name, gid_t *gid, struct err *er
     char key[NAME_MAX_BYTES];
     struct err local = {0};
     gid_t found = 0;
-    int rc = policy_files_host.find_group(NULL, name, &found, &local);
+    int rc = texts->asked->find_group(texts->asked->user, name, &found, &local);
     make_key(key, ASKED_GROUP, name, "");
     if (begin(texts, key, rc, &local))
         wire_put_u32(&texts->w, found);
@@ -143,12 +144,13 @@ static int record_group(void *user, const char *name, gid_t *gid, struct err *er
 /* Whatever else the loader asks of the host has to be written down, too. */
 _Static_assert(sizeof(struct policy_host) == 10 * sizeof(void *), "a new question is to be kept");
 
-struct policy_texts *policy_texts_new(void)
+struct policy_texts *policy_texts_new(const struct policy_host *host)
 {
     struct policy_texts *texts = calloc(1, sizeof *texts);
     if (texts == NULL)
         return NULL;
-    texts->host = policy_files_host;
+    texts->asked = host;
+    texts->host = *host;
     texts->host.user = texts;
     texts->host.read_file = record_file;
     texts->host.list_dir = record_dir;

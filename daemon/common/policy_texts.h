@@ -13,11 +13,11 @@
 /* One load that is being written down; one thread. */
 struct policy_texts;
 
-/* NULL if memory ran out. */
-struct policy_texts *policy_texts_new(void);
+/* What `host` is asked is written down; it has to outlive the texts. NULL if memory ran out. */
+struct policy_texts *policy_texts_new(const struct policy_host *host);
 void policy_texts_free(struct policy_texts *texts);
 
-/* Asks policy_files_host, and writes down what it answers. Lives as long as `texts`. */
+/* Asks that host, and writes down what it answers. Lives as long as `texts`. */
 const struct policy_host *policy_texts_host(struct policy_texts *texts);
 
 /* What was written down, as a descriptor that is the caller's; texts are of no use any more, and

@@ -134,6 +134,11 @@ static void carry_holds(struct state *state, struct exec *exec)
 {
     struct server *server = exec->server;
     generation_carry(state, server, &exec->generation);
+    /* From here on nothing is read. */
+    if (exec->generation != NULL && exec->generation->policy->n_sandboxes == 0) {
+        state_refuse(state);
+        generation_unref(steal_ptr(exec->generation));
+    }
     connection_carry(state, server, &exec->connection);
     tenant_load_carry(state, server, &server->loads, &exec->load);
     child_carry(state, server, &exec->spawner);

@@ -5,6 +5,7 @@
 #include "host_judge.h"
 #include "host_key_try.h"
 #include "log.h"
+#include "policy_files.h"
 #include "server.h"
 #include "signer_main.h"
 
@@ -84,7 +85,7 @@ static int check(const struct options *options)
     struct err err = {0};
     struct host_key_tries tries = {0};
     struct host_judge judge = {.try_host_key = host_key_try, .tries = &tries};
-    struct policy_texts *texts = policy_texts_new();
+    struct policy_texts *texts = policy_texts_new(&policy_files_host);
     if (texts == NULL)
         return EX_OSERR;
     struct policy *policy = generation_load_policy(options->config_path, &judge, true, texts, &err);

@@ -1,3 +1,4 @@
+#include "policy_files.h"
 #include "reload.h"
 #include "agent.h"
 #include "cgroups.h"
@@ -139,7 +140,7 @@ void reload_start(struct server *server)
     *reload = (struct reload){.server = server,
                               .source = {.fd = -1},
                               .limits = server->cgroups->limits,
-                              .texts = policy_texts_new()};
+                              .texts = policy_texts_new(&policy_files_host)};
     reload->judge.limits = &reload->limits;
     if (reload->texts == NULL)
         err_set(&err, ENOMEM, "reload");

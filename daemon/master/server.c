@@ -1,3 +1,4 @@
+#include "policy_files.h"
 #include "server.h"
 #include "agent.h"
 #include "cgroups.h"
@@ -151,7 +152,7 @@ int server_start(struct server *server, struct err *err)
     server->started_ms = loop_now_ms();
     /* What limits come to is said when the cgroups are there. */
     struct host_judge judge = {.quiet_limits = true};
-    struct policy_texts *texts = policy_texts_new();
+    struct policy_texts *texts = policy_texts_new(&policy_files_host);
     if (texts == NULL)
         return err_set(err, ENOMEM, "policy");
     struct policy *policy =

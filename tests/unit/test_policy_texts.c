@@ -78,7 +78,7 @@ static int tear_down(void **state)
 /* Loads what is there, and keeps it in *fd. */
 static struct policy *load(int *fd)
 {
-    struct policy_texts *texts = policy_texts_new();
+    struct policy_texts *texts = policy_texts_new(&policy_files_host);
     struct diags diags = {0};
     struct err err = {0};
     char path[256];
