@@ -65,21 +65,27 @@ static size_t look(DIR *dir, const char *path, const char *base, struct found *o
     return n;
 }
 
+static int open_parent(const char *path, DIR **out)
+{
+    cleanup_free char *parent = strndup(path, (size_t)(strrchr(path, '/') + 1 - path));
+    if (parent == NULL)
+        return EX_OSERR;
+    *out = opendir(parent);
+    if (*out != NULL)
+        return EX_OK;
+    problem_no_input(parent, errno);
+    return EX_NOINPUT;
+}
+
 int trail_files_beside(const char *path, struct trail_files *out)
 {
-    *out = (struct trail_files){0};
-    const char *base = strrchr(path, '/') + 1;
-    cleanup_free char *parent = strndup(path, (size_t)(base - path));
-    cleanup_free struct found *found = calloc(TRAIL_FILES_MAX, sizeof *found);
-    out->paths = calloc(TRAIL_FILES_MAX + 1, sizeof *out->paths);
-    if (parent == NULL || found == NULL || out->paths == NULL)
-        return EX_OSERR;
-    DIR *dir = opendir(parent);
-    if (dir == NULL) {
-        problem_no_input(parent, errno);
-        return EX_NOINPUT;
-    }
-    size_t n = look(dir, path, base, found, TRAIL_FILES_MAX);
+    DIR *dir;
+    *out = (struct trail_files){.paths = calloc(TRAIL_FILES_MAX + 1, sizeof *out->paths)};
+    int status = out->paths == NULL ? EX_OSERR : open_parent(path, &dir);
+    if (status != EX_OK)
+        return status;
+    struct found found[TRAIL_FILES_MAX];
+    size_t n = look(dir, path, strrchr(path, '/') + 1, found, TRAIL_FILES_MAX);
     closedir(dir);
     qsort(found, n, sizeof *found, compare);
     for (size_t i = 0; i < n; i++)
