@@ -17,6 +17,7 @@ enum {
     TEXTS_VERSION = 1,
     TEXTS_MAX = 1 << 30,
     NAME_MAX_BYTES = 2 * PATH_MAX,
+    FLUSH_BYTES = 1 << 16,
 };
 
 /* What was asked; it begins the key of an answer. */
@@ -26,7 +27,9 @@ enum asked { ASKED_FILE = 'f', ASKED_DIR = 'd', ASKED_USER = 'u', ASKED_GROUP = 
 struct policy_texts {
     struct policy_host host;
     const struct policy_host *asked;
-    struct wire_writer w;
+    int fd; /* where it is kept */
+    size_t kept;
+    struct wire_writer w; /* what is not there yet */
     struct pool pool;
     struct strmap keys; /* written down already */
 };
@@ -46,12 +49,34 @@ static void make_key(char key[NAME_MAX_BYTES], enum asked asked, const char *wha
     (void)snprintf(key, NAME_MAX_BYTES, "%c%s*%s", (char)asked, what, suffix);
 }
 
+/* All of a large policy would be much to hold. What fails here, sealing finds. */
+static void flush(struct policy_texts *texts)
+{
+    const unsigned char *at = texts->w.buf;
+    size_t left = texts->w.len;
+    while (left > 0 && !texts->w.overflow) {
+        ssize_t n = write(texts->fd, at, left);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            texts->w.overflow = true;
+            return;
+        }
+        at += n;
+        left -= (size_t)n;
+    }
+    texts->kept += texts->w.len;
+    texts->w.len = 0;
+}
+
 /* The first answer counts. False: there is one already, or no memory, which sealing finds. */
 static bool begin(struct policy_texts *texts, const char *key, int rc, const struct err *err)
 {
     size_t seen;
     if (strmap_get(&texts->keys, key, &seen))
         return false;
+    if (texts->w.len > FLUSH_BYTES)
+        flush(texts);
     const char *own = pool_strdup(&texts->pool, key);
     if (own == NULL || strmap_put(&texts->pool, &texts->keys, own, 0) < 0) {
         texts->w.overflow = true;
@@ -149,6 +174,9 @@ struct policy_texts *policy_texts_new(const struct policy_host *host)
     struct policy_texts *texts = calloc(1, sizeof *texts);
     if (texts == NULL)
         return NULL;
+    texts->fd = memfd_create("postern-policy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (texts->fd < 0)
+        texts->w.overflow = true;
     texts->asked = host;
     texts->host = *host;
     texts->host.user = texts;
@@ -167,6 +195,7 @@ void policy_texts_free(struct policy_texts *texts)
         return;
     pool_free(&texts->pool);
     free(texts->w.buf);
+    close_fd(&texts->fd);
     free(texts);
 }
 
@@ -177,28 +206,12 @@ const struct policy_host *policy_texts_host(struct policy_texts *texts)
 
 int policy_texts_seal(struct policy_texts *texts, int *out, struct err *err)
 {
-    const unsigned char *at = texts->w.buf;
-    size_t left = texts->w.len;
-    if (texts->w.overflow || left > TEXTS_MAX)
+    flush(texts);
+    if (texts->w.overflow || texts->kept > TEXTS_MAX)
         return err_set(err, ENOMEM, "what the policy was read from");
-    cleanup_fd int fd = memfd_create("postern-policy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0)
-        return err_set(err, errno, "memfd_create");
-    while (left > 0) {
-        ssize_t n = write(fd, at, left);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return err_set(err, errno, "what the policy was read from");
-        at += n;
-        left -= (size_t)n;
-    }
-    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+    if (fcntl(texts->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
         return err_set(err, errno, "seal what the policy was read from");
-    /* Whoever is forked from now on need not have it. */
-    free(texts->w.buf);
-    texts->w = (struct wire_writer){.overflow = true};
-    *out = steal_fd(&fd);
+    *out = steal_fd(&texts->fd);
     return 0;
 }
 
