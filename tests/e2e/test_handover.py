@@ -9,12 +9,14 @@ import socket
 import subprocess
 import threading
 import time
+import unittest
 import warnings
 
 warnings.filterwarnings("ignore")
 import paramiko  # noqa: E402
 
 import harness  # noqa: E402
+import test_cgroup  # noqa: E402
 from harness import (BUILD, PATIENCE, POSTERN, POSTERND, PosternTest, SANITIZED, main, processes,  # noqa: E402
                      rss_kib, run, wait_until)
 
@@ -468,6 +470,73 @@ class WhatIsKept(HandoverTest):
             wait_until(lambda: not os.path.exists(f"/proc/{pid}")
                        or harness.status_of(pid)["State"].startswith("Z"), 30, "its end")
             harness.reap_orphans(set())
+
+
+CGROUP_POLICY = """
+[sandbox "egress"]
+network = egress
+[sandbox "shared"]
+network        = none
+workspace      = connection
+workspace-size = 8M
+[tenant "acme"]
+keys    = keys/alice
+sandbox = egress
+shell   = /bin/bash
+explain = rule
+[tenant "shared"]
+keys    = keys/alice
+sandbox = shared
+shell   = /bin/bash
+"""
+
+
+@unittest.skipUnless(test_cgroup.WRITABLE, "no cgroup v2 that could be written here")
+class InCgroups(HandoverTest):
+    def setUp(self):
+        self.own = f"{test_cgroup.MOUNT}/postern-e2e-{os.getpid()}"
+        self.addCleanup(self.remove_cgroup)
+        self.start(policy=CGROUP_POLICY, server=f"cgroup = {self.own}\n")
+        self.addCleanup(self.server.stop)
+
+    def remove_cgroup(self):
+        for path in (f"{self.own}/daemon", self.own):
+            if os.path.exists(path):
+                os.rmdir(path)
+
+    def only_daemon(self):
+        wait_until(lambda: test_cgroup.below(self.own) == ["daemon"], 30, "nothing but the daemon")
+
+    def test_cgroup_and_refusals(self):
+        """A command keeps its cgroup, which is removed at its end; and what the kernel refuses it
+        is told still, by the ring of the spawner of then."""
+        connect = 'read -r w; exec 3<>/dev/tcp/192.0.2.7/%d; read -r w; exit 6'
+        client = self.server.popen_ssh("acme", connect % 4711)
+        wait_until(lambda: test_cgroup.below(f"{self.own}/tenant-acme"), 30, "its cgroup")
+        self.handover()
+        self.handover()
+        self.assertEqual(len(test_cgroup.below(f"{self.own}/tenant-acme")), 1)
+        client.stdin.write(b"go\n")
+        client.stdin.flush()
+        record = self.server.wait_audit(1, 30, event="blocked")[0]
+        self.assertEqual((record["to"], record["to_port"]), ("192.0.2.7", 4711))
+        # It is one refusal, not one more by each program.
+        self.handover()
+        out, err = client.communicate(b"on\n", timeout=60 * PATIENCE)
+        self.assertEqual((client.returncode, out), (6, b""), err)
+        self.assertEqual(err.count(b"postern: note: "), 1, err)
+        self.assertEqual(len(self.server.audit(event="blocked")), 1)
+        self.only_daemon()
+
+    def test_workspace_of_a_connection(self):
+        """Its files are there for commands of the next generation."""
+        mux, _ = self.server.mux("shared")
+        how = {"flags": ["-S", mux]}
+        self.assertRan(self.server.ssh("shared", "echo one > file", **how))
+        self.handover()
+        self.assertRan(self.server.ssh("shared", "cat file; echo two > file", **how), out=b"one\n")
+        self.handover()
+        self.assertRan(self.server.ssh("shared", "cat file", **how), out=b"two\n")
 
 
 class WhatIsRefused(HandoverTest):
