@@ -376,6 +376,23 @@ static void test_usage_that_is_not_as_expected(void **state)
     assert_int_equal(usage.tasks_peak, 0);
 }
 
+static void test_usage_at_this_moment(void **state)
+{
+    const struct tree *tree = *state;
+    uint64_t memory = 0, cpu_us = 0;
+    cgroup_read_now(tree->dir, &memory, &cpu_us);
+    assert_true(memory == CGROUP_UNKNOWN && cpu_us == CGROUP_UNKNOWN);
+    put_file(tree, "memory.current", "4096\n");
+    put_file(tree, "cpu.stat", "usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n");
+    cgroup_read_now(tree->dir, &memory, &cpu_us);
+    assert_int_equal(memory, 4096);
+    assert_int_equal(cpu_us, 1500);
+    put_file(tree, "memory.current", "max\n");
+    put_file(tree, "cpu.stat", "usage_usec -1\n");
+    cgroup_read_now(tree->dir, &memory, &cpu_us);
+    assert_true(memory == CGROUP_UNKNOWN && cpu_us == CGROUP_UNKNOWN);
+}
+
 /* A policy of two sandboxes, the second of which has inherited, and one tenant. */
 static struct policy *example(void)
 {
@@ -545,6 +562,7 @@ int main(void)
         ON_TREE(test_move_and_kill),
         ON_TREE(test_usage),
         ON_TREE(test_usage_that_is_not_as_expected),
+        ON_TREE(test_usage_at_this_moment),
         cmocka_unit_test(test_judge_all_kept),
         cmocka_unit_test(test_judge_required),
         cmocka_unit_test(test_judge_egress),
