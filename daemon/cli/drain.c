@@ -13,12 +13,24 @@
 #include <string.h>
 #include <sysexits.h>
 
-enum { ID_SOCKET = 1, ID_WAIT, ID_THEN_STOP, ANSWER_S = 30 };
+enum { ID_SOCKET = 1, ID_WAIT, ID_THEN_STOP, ID_NOTICE, ANSWER_S = 30 };
 
 struct wish {
     struct msg_req_ctl_drain what;
     const char *path;
 };
+
+static int take_notice(const struct cli *cli, const char *value, struct wish *out)
+{
+    struct err err = {0};
+    if (value_time(value, false, &out->what.notice_ms, &err) == 0 &&
+        out->what.notice_ms <= IPC_NOTICE_MS_MAX)
+        return 0;
+    if (err.text[0] == '\0')
+        err_set(&err, 0, "it is at most 1h");
+    (void)cli_usage_error(cli, "--notice: %s", err.text);
+    return -1;
+}
 
 /* The word behind --wait, if there is one. */
 static int take_time(const struct cli *cli, struct wish *out)
@@ -45,7 +57,9 @@ static int read_options(struct cli *cli, struct wish *out)
             out->path = value;
         else if (id == ID_WAIT)
             out->what.wait = true;
-        else
+        else if (id == ID_NOTICE && take_notice(cli, value, out) < 0)
+            return EX_USAGE;
+        else if (id == ID_THEN_STOP)
             out->what.then_stop = true;
     }
     return take_time(cli, out);
@@ -54,15 +68,16 @@ static int read_options(struct cli *cli, struct wish *out)
 static void print_left(const json_t *left, bool then_stop)
 {
     uint64_t execs = item_uint(left, "execs", 0), queued = item_uint(left, "queued", 0);
-    printf("%s: ", execs + queued == 0 ? "drained" : "draining");
-    if (execs + queued == 0)
+    bool notice = item_true(left, "notice"), drained = execs + queued == 0 && !notice;
+    printf("%s: ", drained ? "drained" : "draining");
+    if (notice)
+        fputs("commands are still taken, balancers are told", stdout);
+    else if (drained)
         fputs("no command runs", stdout);
     else
         printf("%" PRIu64 " command%s still there, %" PRIu64 " queued", execs,
                execs == 1 ? " is" : "s are", queued);
-    printf("%s\n", !then_stop            ? ""
-                   : execs + queued == 0 ? "; the server stops"
-                                         : "; then the server stops");
+    printf("%s\n", !then_stop ? "" : drained ? "; the server stops" : "; then the server stops");
 }
 
 static int print_document(const struct cli *cli, const json_t *answer)
@@ -120,6 +135,7 @@ static int resume_run(struct cli *cli)
 }
 
 static const struct cli_option drain_options[] = {
+    {"notice", "TIME", "let balancers know, and take new commands for TIME more", ID_NOTICE, false},
     {"wait", NULL, "return when no command runs any more, or after TIME with exit status 1",
      ID_WAIT, false},
     {"then-stop", NULL, "end the server when no command runs any more", ID_THEN_STOP, false},
@@ -129,7 +145,7 @@ static const struct cli_option drain_options[] = {
 
 const struct cli_command drain_command = {
     .name = "drain",
-    .synopsis = "[--wait [TIME]] [--then-stop]",
+    .synopsis = "[--notice TIME] [--wait [TIME]] [--then-stop]",
     .summary = "Let the running server finish what it has and take no new commands",
     .options = drain_options,
     .run = drain_run,

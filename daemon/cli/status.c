@@ -36,6 +36,19 @@ static void print_listeners(const json_t *s)
     puts(json_array_size(list) == 0 ? "nowhere" : "");
 }
 
+static void print_draining(const json_t *s)
+{
+    const char *since = item_word(s, "draining"), *from = item_word(s, "refuses_from");
+    if (since[0] == '\0')
+        return;
+    printf("draining     since %s: ", since);
+    if (strcmp(since, from) == 0)
+        fputs("new commands are refused", stdout);
+    else
+        printf("new commands are refused from %s on", from);
+    puts(item_true(s, "then_stop") ? "; stops when no command runs any more" : "");
+}
+
 static void print_status(const json_t *s)
 {
     char up[AMOUNT_MAX], config[600];
@@ -52,9 +65,7 @@ static void print_status(const json_t *s)
     printf("from         %s\n", item_show(s, "config", config, sizeof config));
     print_reload(s);
     print_listeners(s);
-    if (item_word(s, "draining")[0] != '\0')
-        printf("draining     since %s: new commands are refused%s\n", item_word(s, "draining"),
-               item_true(s, "then_stop") ? "; stops when no command runs any more" : "");
+    print_draining(s);
     printf("connections  %" PRIu64 " of at most %" PRIu64 ": %" PRIu64 " logged in, %" PRIu64
            " not yet\n",
            N("connections"), N("max_connections"), N("authenticated"), N("startups"));

@@ -48,6 +48,7 @@ enum {
     IPC_ITEM_MAX = 32 * 1024, /* bytes of one item of an answer on the control socket */
     IPC_TENANT_MAX = 64,
     IPC_REASON_MAX = 200,
+    IPC_NOTICE_MS_MAX = 60 * 60 * 1000, /* of a drain */
 };
 
 /* Every connection's begins with this: neither a version nor whose package it is. */
@@ -326,10 +327,12 @@ enum recorded { RECORDED_NOT, RECORDED_WHOLE, RECORDED_FULL, RECORDED_INCOMPLETE
     F(str, key, IPC_ID_MAX)                                                                        \
     F(str, connection, IPC_ID_MAX)                                                                 \
     F(str, reason, IPC_REASON_MAX)
-/* wait: answered when nothing runs any more, or wait_ms later (UINT64_MAX: whenever that is). */
+/* wait: answered when nothing runs any more, or wait_ms later (UINT64_MAX: whenever that is).
+ * notice_ms: for how long commands are still taken. */
 #define FIELDS_REQ_CTL_DRAIN(F)                                                                    \
     F(u8, wait, 1)                                                                                 \
     F(u64, wait_ms, UINT64_MAX)                                                                    \
+    F(u64, notice_ms, IPC_NOTICE_MS_MAX)                                                           \
     F(u8, then_stop, 1)
 #define FIELDS_REQ_CTL_RESUME(F) F(u8, unused, 0)
 /* Answered when it is known what became of it. */

@@ -403,7 +403,7 @@ void admit_judge(struct asking *asking)
     fill_record(connection, &decision, &asking->record);
     if (connection->server->stopping)
         admit_refuse(asking, decision.login.tenant, LIMIT_STOPPING, "the server is shutting down");
-    else if (connection->server->drain.active && !asking->queued)
+    else if (drain_refuses(connection->server) && !asking->queued)
         refuse_draining(asking);
     else if (connection->lost)
         admit_refuse(asking, decision.login.tenant, connection->lost_limit, connection->end_reason);

@@ -121,6 +121,7 @@ static void put_left(struct control_client *client)
     json_uint(&json, "queued", waiting_count(server));
     json_uint(&json, "connections", server->n_connections);
     json_bool(&json, "then_stop", server->drain.then_stop);
+    json_bool(&json, "notice", server->drain.noticing);
     control_put(client, &json);
 }
 
@@ -141,7 +142,7 @@ void control_on_drain(struct control_client *client, const struct ipc_msg *msg)
         control_end(client, 1, "the server is shutting down");
         return;
     }
-    drain_begin(server, req->then_stop);
+    drain_begin(server, req->notice_ms, req->then_stop);
     control_record(client, req->then_stop ? "drain, then stop" : "drain");
     if (!req->wait || drain_is_idle(server)) {
         put_left(client);
@@ -157,7 +158,7 @@ void control_on_drain(struct control_client *client, const struct ipc_msg *msg)
 void control_idle_news(struct control_client *client)
 {
     struct server *server = client->server;
-    bool idle = drain_is_idle(server);
+    bool idle = server->drain.active && drain_is_idle(server);
     if (!idle && server->drain.active && !server->stopping)
         return;
     put_left(client);

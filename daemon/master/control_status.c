@@ -96,6 +96,7 @@ void control_on_status(struct control_client *client, const struct ipc_msg *msg)
     put_time("started", server->started_at);
     json_uint(&json, "uptime_ms", loop_now_ms() - server->started_ms);
     put_time("draining", server->drain.active ? server->drain.since : 0);
+    put_time("refuses_from", server->drain.active ? server->drain.refuses_from : 0);
     json_bool(&json, "then_stop", server->drain.then_stop);
     put_generation(server);
     put_reload(&server->last_reload);

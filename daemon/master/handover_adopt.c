@@ -84,7 +84,7 @@ void handover_carry(struct state *state, struct server *server, struct err *err)
     listeners_carry(state, server);
     control_carry(state, server);
     agent_carry(state, server);
-    drain_carry(state, &server->drain);
+    drain_carry(state, server);
     zygote_carry_all(state, server);
     connection_carry_all(state, server);
     exec_carry_all(state, server);

@@ -346,7 +346,7 @@ void server_free(struct server *server)
     listeners_close(server);
     control_close(server);
     agent_close(server);
-    loop_disarm(server->loop, &server->drain.timer);
+    drain_forget(server);
     reload_abandon(server);
     zygote_stop_all(server);
     metrics_file_stop(server);

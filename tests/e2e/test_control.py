@@ -625,6 +625,48 @@ class Draining(ControlTest):
         server.process.wait(20 * PATIENCE)
         server.ended()
 
+    def test_notice(self):
+        """Until it is over, commands are taken; whoever waits, waits for that as well."""
+        waiter = subprocess.Popen([POSTERN, "drain", "--notice", "1h", "--wait", "--socket",
+                                   self.server.path("control")],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        wait_until(lambda: self.document("status")["state"] == "draining", 20, "draining")
+        self.assertRan(self.server.ssh("acme", "echo still"), 0, b"still\n")
+        status = self.document("status")
+        self.assertGreater(status["refuses_from"], status["draining"])
+        self.assertLine(self.postern("status").out, r"draining +since \S+Z: new commands are "
+                        r"refused from \S+Z on")
+        self.all_gone()
+        self.assertIsNone(waiter.poll())
+        # Another one may be shorter, and the last one counts.
+        self.assertRan(self.postern("drain", "--notice", "30m"), 0,
+                       b"draining: commands are still taken, balancers are told\n")
+        self.assertRan(self.server.ssh("acme", "echo still"), 0, b"still\n")
+        self.all_gone()
+        self.assertRan(self.postern("drain", "--notice", "1s", "--wait"), 0,
+                       b"drained: no command runs\n")
+        out, err = waiter.communicate(timeout=20 * PATIENCE)
+        self.assertEqual((waiter.returncode, out, err), (0, b"drained: no command runs\n", b""))
+        self.assertEqual(self.server.ssh("acme", "echo new").code, 126)
+        # Who is refused already is not taken again by a notice.
+        self.assertRan(self.postern("drain", "--notice", "1h"), 0, b"drained: no command runs\n")
+        self.assertEqual(self.server.ssh("acme", "echo new").code, 126)
+        for value in ("61m", "infinity", "soon", "-1s"):
+            got = self.postern("drain", "--notice", value)
+            self.assertEqual((got.code, got.out), (EX_USAGE, b""), got)
+
+    def test_resume_within_the_notice(self):
+        waiter = subprocess.Popen([POSTERN, "drain", "--notice", "1h", "--wait", "--then-stop",
+                                   "--socket", self.server.path("control")],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        wait_until(lambda: self.document("status")["then_stop"], 20, "draining")
+        self.postern("resume")
+        out, err = waiter.communicate(timeout=20 * PATIENCE)
+        self.assertEqual((waiter.returncode, out), (1, b""))
+        self.assertLine(err, "postern: it was told to take commands again")
+        self.assertEqual(self.document("status")["state"], "serving")
+        self.assertIsNone(self.document("status")["refuses_from"])
+
     def test_wrong_words(self):
         for words in (("5m",), ("--wait", "soon"), ("--wait", "1m", "2m")):
             self.assertEqual(self.postern("drain", *words).code, EX_USAGE, words)

@@ -189,6 +189,19 @@ class HandoverTest(PosternTest):
 
 
 class Draining(HandoverTest):
+    def test_a_notice_goes_on(self):
+        server = self.start()
+
+        def drain(*words):
+            return run([POSTERN, "drain", *words, "--socket", server.path("control")], check=False)
+        self.assertRan(drain("--notice", "1h", "--then-stop"), out=None)
+        self.handover()
+        self.assertServes()
+        self.assertRan(drain("--notice", "5s", "--then-stop"), out=None)
+        self.handover()
+        server.process.wait(30 * PATIENCE)
+        server.ended()
+
     def test_a_server_that_drains_goes_on_with_it(self):
         server = self.start(server="agent-check = 127.0.0.1:0\n")
         port = int(server.wait_log(r"agent-check answers on \S+ port (\d+)").group(1))
