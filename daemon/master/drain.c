@@ -7,6 +7,8 @@
 
 #include <inttypes.h>
 
+enum { FAREWELL_MS = 1000 };
+
 bool drain_refuses(const struct server *server)
 {
     return server->drain.active && !server->drain.noticing;
@@ -17,6 +19,15 @@ bool drain_is_idle(const struct server *server)
     return server->n_execs == 0 && server->waiters == NULL && !server->drain.noticing;
 }
 
+static void on_farewell(struct loop_timer *timer)
+{
+    struct server *server = CONTAINER_OF(timer, struct server, drain.farewell);
+    if (!server->drain.active || !server->drain.then_stop || !drain_is_idle(server))
+        return;
+    log_line(LOG_LEVEL_INFO, "drained: nothing runs any more");
+    server_stop(server);
+}
+
 static void on_due(struct loop_timer *timer)
 {
     struct server *server = CONTAINER_OF(timer, struct server, drain.timer);
@@ -25,8 +36,12 @@ static void on_due(struct loop_timer *timer)
     control_news(server);
     if (!server->drain.then_stop || server->stopping)
         return;
-    log_line(LOG_LEVEL_INFO, "drained: nothing runs any more");
-    server_stop(server);
+    /* A client that reads our disconnect before it has looked at the exit status reports the
+     * former: it gets the time to hang up by itself. */
+    if (server->n_connections == 0)
+        on_farewell(&server->drain.farewell);
+    else if (server->drain.farewell.slot == 0)
+        (void)loop_arm(server->loop, &server->drain.farewell, FAREWELL_MS, on_farewell);
 }
 
 void drain_check(struct server *server)
@@ -95,6 +110,7 @@ void drain_forget(struct server *server)
 {
     loop_disarm(server->loop, &server->drain.timer);
     loop_disarm(server->loop, &server->drain.notice);
+    loop_disarm(server->loop, &server->drain.farewell);
 }
 
 void drain_carry(struct state *state, struct server *server)

@@ -26,6 +26,7 @@ struct drain {
     time_t refuses_from; /* when the notice is over, or was */
     struct loop_timer timer;
     struct loop_timer notice;
+    struct loop_timer farewell; /* between the last command's end and that of the server */
 };
 
 /* Begins, or changes what comes then. A notice of 0 ms is none, or is over at once. */
