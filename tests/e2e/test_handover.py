@@ -1,6 +1,7 @@
 """SIGUSR2: the master executes the program that is installed by now, and nothing of what runs, waits
 or has just begun is lost by it."""
 import json
+import json
 import os
 import re
 import shutil
@@ -418,6 +419,34 @@ class WhatIsKept(HandoverTest):
         end = server.wait_audit(event="end", user="brief")[-1]
         self.assertEqual(end["verdict"], "time")
         self.assertGreaterEqual(end["wall_ms"], 6000)
+
+    def postern(self, *words):
+        return harness.run([harness.POSTERN, *words, "--socket", self.server.path("control")],
+                           check=False)
+
+    def test_control_socket(self):
+        """It is the same one, and what was said by it holds: the server drains still, knows what
+        runs and since when, and ends it."""
+        server = self.start()
+        inode = os.stat(server.path("control")).st_ino
+        talk = Talk(server, 1)
+        talk.say(b"a")
+        wait_until(talk.heard, 30, "the first word")
+        before = json.loads(self.postern("ps", "--json").out)["execs"]
+        self.assertIn("while read", before[0]["command"])
+        self.assertEqual(self.postern("drain").code, 0)
+        self.handover()
+        self.assertEqual(os.stat(server.path("control")).st_ino, inode)
+        after = json.loads(self.postern("ps", "--json").out)["execs"]
+        same = ("exec", "tenant", "key", "command", "started")
+        self.assertEqual([{k: e.get(k) for k in same} for e in after],
+                         [{k: e.get(k) for k in same} for e in before])
+        self.assertEqual(json.loads(self.postern("status", "--json").out)["state"], "draining")
+        self.assertEqual(server.ssh("acme", "true").code, 126)
+        self.assertEqual(self.postern("resume").code, 0)
+        self.assertServes()
+        self.assertEqual(self.postern("kill", before[0]["exec"]).code, 0)
+        self.assertEqual(talk.end()[0], 143)
 
     def test_client_goes_away(self):
         server = self.start()
