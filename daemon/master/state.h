@@ -21,7 +21,7 @@
  * Has to be raised whenever what is written changes: fields, report.h (workers go on with theirs)
  * or struct egress_event (as do the programs that write them).
  */
-enum { STATE_VERSION = 3 };
+enum { STATE_VERSION = 4 };
 
 /* The state of the largest server is far below; what is longer is no state. */
 enum { STATE_SIZE_MAX = 1 << 30, STATE_FDS_MAX = 1 << 20 };
