@@ -48,6 +48,9 @@ int run_verb(struct cli *cli, const struct cli_command *const *verbs, size_t n)
         return EX_USAGE;
     }
     suggest_hint(&guess, hint, sizeof hint);
+    for (size_t i = 0; i < n && cli->argc > 2; i++)
+        if (strcmp(strchr(verbs[i]->name, ' ') + 1, cli->argv[2]) == 0)
+            (void)snprintf(hint, sizeof hint, "'%s' comes first", cli->argv[2]);
     return cli_usage_error(cli, "unknown verb '%s'%s%s", text_escape_str(shown, sizeof shown, name),
                            hint[0] != '\0' ? ": " : "", hint);
 }

@@ -54,7 +54,7 @@ static int read_options(struct cli *cli, struct asked *out)
         }
     }
     if (cli->n_words > 0)
-        return cli_usage_error(cli, "takes no arguments");
+        return cli_usage_error(cli, "takes no arguments; --tenant NAME lists those of a tenant");
     if (out->connections && out->penalties)
         return cli_usage_error(cli, "--connections or --penalties, not both");
     if (out->penalties && (out->what.tenant != NULL || out->what.key != NULL))

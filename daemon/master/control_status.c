@@ -155,6 +155,9 @@ void control_reload_news(struct control_client *client)
     if (result->loaded)
         control_end(client, EX_OK, "%s", "");
     else
-        control_end(client, 1, "%s; generation %llu stays", result->reason,
+        /* A single error is its own reason, and has just been shown. */
+        control_end(client, 1, "%s; generation %llu stays",
+                    result->n_errors == 1 && result->diags.n > 0 ? "the policy has 1 error"
+                                                                 : result->reason,
                     (unsigned long long)server->current->number);
 }

@@ -369,6 +369,14 @@ class Reloading(ControlTest):
         self.assertEqual((document["ok"], document["generation"]), (True, before + 2))
         self.assertEqual(document["diagnostics"], [])
 
+    def test_a_single_error_is_told_once(self):
+        path = self.server.write_policy('[tenant "beta"]\nkeys = keys/alice\nshell = /bin/sh\nkees = x\n',
+                                        "wrong.ini")
+        self.addCleanup(os.unlink, path)
+        got = self.postern("reload")
+        self.assertEqual((got.code, got.err.count(b"kees")), (1, 1), got)
+        self.assertLine(got.err, r"postern: the policy has 1 error; generation \d+ stays")
+
     def test_many_reloads_at_once(self):
         clients = [self.raw() for _ in range(8)]
         for client in clients:
