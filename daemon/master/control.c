@@ -159,18 +159,26 @@ static void forget_answer(struct control_client *client)
     client->await = AWAIT_NOTHING;
 }
 
-/* There is room for an item of any size. */
-static bool is_writable(const struct control_client *client)
+/* 1 if there is room for an item of any size, 0 if not, -1 if nobody will ever take one: what a
+ * client that has hung up leaves unread makes no room, but wakes the loop again and again. */
+static int has_room(const struct control_client *client)
 {
     struct pollfd pfd = {.fd = client->link.fd, .events = POLLOUT};
-    return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLOUT) != 0;
+    if (poll(&pfd, 1, 0) != 1)
+        return 0;
+    return (pfd.revents & POLLOUT) != 0 ? 1 : -1;
 }
 
 /* Sends on as long as the client takes it. Returns -1 if it is to be let go. */
 static int answer(struct control_client *client)
 {
     client->cursor.hint = NULL;
-    for (int i = 0; i < ITEMS_PER_TURN && is_writable(client); i++) {
+    for (int i = 0; i < ITEMS_PER_TURN; i++) {
+        int room = has_room(client);
+        if (room < 0)
+            return -1;
+        if (room == 0)
+            break;
         int sent = send_kept(client);
         sent = sent == 0 ? send_listed(client) : sent;
         if (sent < 0)

@@ -718,6 +718,18 @@ class Hostile(ControlTest):
         # All of them are answered in turn, or it is let go: nothing piles up.
         client.close()
 
+    def test_one_that_hangs_up_and_keeps_what_it_did_not_read(self):
+        """Nothing makes room for what is left of its answers: the server must not wait for that."""
+        client = self.raw()
+        descriptors = f"/proc/{self.server.process.pid}/fd"
+        before = len(os.listdir(descriptors))
+        client.socket.settimeout(1)
+        with self.assertRaises(TimeoutError):
+            while True:
+                client.send(STATUS_REQUEST)
+        client.socket.shutdown(socket.SHUT_RDWR)
+        wait_until(lambda: len(os.listdir(descriptors)) < before, 10, "the end of the client")
+
     def test_a_flood_of_clients(self):
         mob = [RawClient(self.server.path("control")) for _ in range(200)]
         kinds = [client.recv() for client in mob]
