@@ -17,10 +17,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum {
     CHECK_MS = 60000,   /* for the new program to restore the state */
@@ -122,13 +125,17 @@ struct trial {
     char **argv;
     int state_fd;
     int said_fd;
+    pid_t server_pid;
 };
 
 static void try_or_exit(const struct trial *trial) __attribute__((noreturn));
 
-/* In the child: the descriptors are its own to pass on. */
+/* In the child: the descriptors are its own to pass on. A program that hangs must not keep them
+ * when the server has died: sessions and commands end because theirs were the last. */
 static void try_or_exit(const struct trial *trial)
 {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != trial->server_pid)
+        _exit(1);
     int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 || dup2(trial->said_fd, STDOUT_FILENO) < 0 ||
         dup2(trial->said_fd, STDERR_FILENO) < 0)
@@ -171,7 +178,12 @@ static int fork_trial(struct handover *handover, const struct state *state, int 
         return err_set(err, errno, "pipe");
     handover->said_fd = fds[0];
     cleanup_fd int theirs = fds[1];
-    const struct trial trial = {state, server->options.program, argv, state_fd, theirs};
+    const struct trial trial = {.state = state,
+                                .program = server->options.program,
+                                .argv = argv,
+                                .state_fd = state_fd,
+                                .said_fd = theirs,
+                                .server_pid = getpid()};
     pid_t pid = fork();
     if (pid == 0)
         try_or_exit(&trial);

@@ -721,6 +721,31 @@ class Moments(HandoverTest):
             server.process.wait(60 * PATIENCE)
             server.ended()
 
+    def test_killed_while_a_program_hangs(self):
+        """What the program that is tried has been given is not a reason to live for anybody."""
+        server = self.start()
+        server.expect_deaths = True
+        talk = Talk(server, 1)
+        talk.say(b"a")
+        wait_until(talk.heard, 30, "the first word")
+        server.write("bin/other", "#!/bin/sh\nexec sleep 1000\n", 0o755)
+        self.install(server.path("bin/other"))
+        self.signal()
+        trial = wait_until(lambda: [pid for pid, comm in harness.descendants(self.pid).items()
+                                    if comm == "sleep"], 30, "the trial")
+        process, server.process = server.process, None
+        harness.LIVE.discard(self.pid)
+        process.kill()
+        process.wait()
+        server.log_file.close()
+        try:
+            server.assert_nothing_left()
+        finally:
+            for pid in trial:
+                if harness.processes().get(pid, (0, "X", ""))[2] == "sleep":
+                    os.kill(pid, signal.SIGKILL)
+        talk.end()
+
     def test_with_reloads(self):
         """A reload before it, and one while it is under way."""
         server = self.start()
