@@ -2,7 +2,7 @@
 #include "cleanup.h"
 #include "generation.h"
 #include "log.h"
-#include "state.h"
+#include "waiter.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -13,23 +13,6 @@ enum {
     PAUSED_MS = 50,
 };
 
-struct waiter {
-    struct queue_item item;
-    struct waiter *prev, *next; /* in server->waiters, in the order in which they asked */
-    uint64_t number;            /* of that order */
-    struct connection *connection;
-    struct waiter *next_of_connection; /* in connection->waiters */
-    struct tenant_load *load;          /* held; its queue has the item */
-    struct loop_timer deadline;
-    uint64_t until_ms;
-    struct told told;
-    struct exec_record record;
-    uint64_t since_ms;
-    struct msg_req_exec req; /* points into `data` */
-    size_t size;             /* of all this */
-    unsigned char data[];
-};
-
 static struct waiter *waiter_of(struct queue_item *item)
 {
     return CONTAINER_OF(item, struct waiter, item);
@@ -38,56 +21,6 @@ static struct waiter *waiter_of(struct queue_item *item)
 static const struct tenant *tenant_of(const struct tenant_load *load)
 {
     return policy_find_tenant(load->server->current->policy, load->name);
-}
-
-static size_t size_of(const struct msg_req_exec *req)
-{
-    return sizeof(struct waiter) + req->command.len + req->env_names.len + req->env_values.len +
-           req->modes.len + strlen(req->term) + 1;
-}
-
-/* Returns the copy; *at goes on behind it. */
-static unsigned char *copy_bytes(unsigned char **at, const void *data, size_t len)
-{
-    unsigned char *copy = *at;
-    if (len > 0)
-        memcpy(copy, data, len);
-    *at += len;
-    return copy;
-}
-
-/* A request with a copy of all that it points to. */
-static struct waiter *copy_request(const struct msg_req_exec *req)
-{
-    struct waiter *waiter = calloc(1, size_of(req));
-    if (waiter == NULL)
-        return NULL;
-    unsigned char *at = waiter->data;
-    waiter->req = *req;
-    waiter->size = size_of(req);
-    waiter->req.command.data = copy_bytes(&at, req->command.data, req->command.len);
-    waiter->req.env_names.data =
-        (const char *)copy_bytes(&at, req->env_names.data, req->env_names.len);
-    waiter->req.env_values.data =
-        (const char *)copy_bytes(&at, req->env_values.data, req->env_values.len);
-    waiter->req.modes.data = copy_bytes(&at, req->modes.data, req->modes.len);
-    waiter->req.term = (const char *)copy_bytes(&at, req->term, strlen(req->term) + 1);
-    return waiter;
-}
-
-static void link_waiter(struct server *server, struct waiter *waiter)
-{
-    waiter->prev = server->last_waiter;
-    if (waiter->prev != NULL)
-        waiter->prev->next = waiter;
-    else
-        server->waiters = waiter;
-    server->last_waiter = waiter;
-    server->waiting_bytes += waiter->size;
-    waiter->load->waiting_bytes += waiter->size;
-    waiter->next_of_connection = waiter->connection->waiters;
-    waiter->connection->waiters = waiter;
-    waiter->connection->n_waiting++;
 }
 
 static void leave_connection(const struct waiter *waiter)
@@ -144,7 +77,7 @@ static void give_up(struct waiter *waiter, enum limit limit, const char *reason)
     free(waiter);
 }
 
-static void on_deadline(struct loop_timer *timer)
+void waiter_on_deadline(struct loop_timer *timer)
 {
     struct waiter *waiter = CONTAINER_OF(timer, struct waiter, deadline);
     const struct server *server = waiter->load->server;
@@ -272,7 +205,7 @@ static const char *what_is_full(const struct asking *asking, const struct tenant
         return "as many commands of this connection wait already as may";
     if (queue_count(&load->queue, lane_of(asking)) >= places_left)
         return "as many commands of this key wait already as may";
-    if (load->waiting_bytes + size_of(asking->req) > bytes_left)
+    if (load->waiting_bytes + waiter_size(asking->req) > bytes_left)
         return "the server can't keep more commands of the tenant waiting";
     return NULL;
 }
@@ -288,7 +221,7 @@ int waiting_add(const struct asking *asking, const struct tenant *tenant, struct
         set_full(hit, full);
         return -1;
     }
-    struct waiter *waiter = copy_request(asking->req);
+    struct waiter *waiter = waiter_new(asking->req);
     if (waiter == NULL || queue_add(&load->queue, &waiter->item, lane_of(asking)) < 0) {
         free(waiter);
         set_full(hit, "the server is out of memory");
@@ -301,8 +234,9 @@ int waiting_add(const struct asking *asking, const struct tenant *tenant, struct
     waiter->since_ms = asking->since_ms;
     waiter->until_ms = until;
     waiter->told = asking->told;
-    link_waiter(server, waiter);
-    (void)loop_arm(server->loop, &waiter->deadline, until > now ? until - now : 0, on_deadline);
+    waiter_link(server, waiter);
+    (void)loop_arm(server->loop, &waiter->deadline, until > now ? until - now : 0,
+                   waiter_on_deadline);
     queue_number(&load->queue, NULL, NULL);
     if (!asking->queued) {
         log_line(LOG_LEVEL_INFO, "%s: waits, place %zu%s%s", waiter->record.id, waiter->item.place,
@@ -426,107 +360,4 @@ void waiting_rejudge(struct server *server)
         admit_judge(&asking);
         free(waiter);
     }
-}
-
-/* The request as it came from the session. */
-static void save_request(struct state *state, const struct waiter *waiter)
-{
-    static unsigned char buf[IPC_DATAGRAM_MAX];
-    const struct ipc_msg msg = {.type = MSG_REQ_EXEC, .req_exec = waiter->req};
-    unsigned char *data = buf;
-    size_t len = msg_encode(&msg, buf, sizeof buf);
-    state_blob(state, &data, &len, sizeof buf);
-}
-
-/* NULL, and the state is refused, if it is none. */
-static struct waiter *restore_request(struct state *state)
-{
-    cleanup_free unsigned char *data = NULL;
-    size_t len = 0;
-    struct ipc_msg msg;
-    state_blob(state, &data, &len, IPC_DATAGRAM_MAX);
-    bool good = state_is_good(state) &&
-                msg_decode(data, len, 0, LINK_SESSION, FROM_PEER, STATE_AUTHED, &msg, NULL) == 0 &&
-                msg.type == MSG_REQ_EXEC;
-    struct waiter *waiter = good ? copy_request(&msg.req_exec) : NULL;
-    if (waiter == NULL)
-        state_refuse(state);
-    return waiter;
-}
-
-static void carry(struct state *state, struct server *server, struct waiter *waiter)
-{
-    static void (*const due[])(struct loop_timer *) = {on_deadline};
-    connection_carry(state, server, &waiter->connection);
-    tenant_load_carry(state, server, &server->loads, &waiter->load);
-    state_u64(state, &waiter->number);
-    state_size(state, &waiter->item.place, SIZE_MAX);
-    state_timer(state, server->loop, &waiter->deadline, due, array_len(due));
-    state_u64(state, &waiter->since_ms);
-    state_u64(state, &waiter->until_ms);
-    state_size(state, &waiter->told.place, SIZE_MAX);
-    state_u64(state, &waiter->told.ms);
-    exec_record_carry(state, &waiter->record);
-    if (waiter->connection == NULL || waiter->load == NULL || waiter->deadline.slot == 0)
-        state_refuse(state);
-}
-
-static void restore(struct state *state, struct server *server)
-{
-    struct waiter *waiter = restore_request(state);
-    if (waiter == NULL)
-        return;
-    carry(state, server, waiter);
-    if (state_is_good(state)) {
-        link_waiter(server, waiter);
-        return;
-    }
-    loop_disarm(server->loop, &waiter->deadline);
-    tenant_load_release(&server->loads, waiter->load, loop_now_ms());
-    free(waiter);
-}
-
-static int compare_places(const void *a, const void *b)
-{
-    size_t pa = (*(struct waiter *const *)a)->item.place;
-    size_t pb = (*(struct waiter *const *)b)->item.place;
-    return pa < pb ? -1 : pa > pb;
-}
-
-/* In the order of their places the lanes and what is in them come to be as they were. */
-static void restore_queues(struct state *state, struct server *server)
-{
-    size_t n = 0;
-    for (const struct waiter *w = server->waiters; w != NULL; w = w->next)
-        n++;
-    struct waiter **all = calloc(n + 1, sizeof(struct waiter *));
-    n = 0;
-    for (struct waiter *w = server->waiters; all != NULL && w != NULL; w = w->next)
-        all[n++] = w;
-    if (n > 1)
-        qsort(all, n, sizeof(struct waiter *), compare_places);
-    for (size_t i = 0; i < n; i++) {
-        const struct exec_record *record = &all[i]->record;
-        const char *lane = record->key[0] != '\0' ? record->key : record->peer_host;
-        if (queue_add(&all[i]->load->queue, &all[i]->item, lane) < 0)
-            state_refuse(state);
-        waiting_wake(all[i]->load);
-    }
-    if (all == NULL)
-        state_refuse(state);
-    free(all);
-}
-
-void waiting_carry_all(struct state *state, struct server *server)
-{
-    for (struct waiter *w = server->waiters; state->saving && w != NULL; w = w->next) {
-        queue_number(&w->load->queue, NULL, NULL);
-        (void)state_more(state, true);
-        save_request(state, w);
-        carry(state, server, w);
-    }
-    while (state_more(state, false))
-        restore(state, server);
-    if (!state->saving)
-        restore_queues(state, server);
 }
