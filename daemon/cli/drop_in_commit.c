@@ -6,9 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum { FILE_MODE = 0644, DIR_MODE = 0755, OLD_MAX = 64 << 20 };
 
@@ -21,8 +24,38 @@ struct place {
     char disabled[NAME_MAX + 1]; /* with DROP_IN_DISABLED */
 };
 
-static int open_place(const struct drop_in_change *change, uid_t owner, struct place *out,
-                      struct err *err)
+/*
+ * Where a policy-owner that is not root has its policy say so, or has put a link, root writes only
+ * what that user could write itself: into its own directories, and what really is below `top`.
+ */
+static int judge_place(const char *top, const char *parent, int dir, uid_t owner, struct err *err)
+{
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+    struct stat st, below;
+    size_t len = strlen(top);
+    cleanup_fd int top_fd = -1, fd = -1;
+    if (owner == 0 || owner == geteuid())
+        return 0;
+    if (fstat(dir, &st) < 0)
+        return err_set(err, errno, "%s", parent);
+    if (st.st_uid == owner)
+        return 0;
+    if (strncmp(parent, top, len) == 0 && (parent[len] == '\0' || parent[len] == '/') &&
+        trusted_path_open_dir(top, owner, &top_fd, err) == 0) {
+        const char *rest = parent + len + strspn(parent + len, "/");
+        fd = (int)syscall(SYS_openat2, top_fd, *rest != '\0' ? rest : ".", &how, sizeof how);
+    }
+    if (fd >= 0 && fstat(fd, &below) == 0 && below.st_dev == st.st_dev && below.st_ino == st.st_ino)
+        return 0;
+    return err_set(err, 0,
+                   "%.200s is neither in %.200s nor the policy-owner's (uid %u): what is there is "
+                   "not changed for that user; edit it yourself if that is meant",
+                   parent, top, (unsigned)owner);
+}
+
+static int open_place(const char *top, const struct drop_in_change *change, uid_t owner,
+                      struct place *out, struct err *err)
 {
     char parent[PATH_MAX];
     const char *slash = strrchr(change->path, '/');
@@ -36,8 +69,9 @@ static int open_place(const struct drop_in_change *change, uid_t owner, struct p
     /* The directory of the keys, the first time. */
     if (change->kind == DROP_IN_CREATE && mkdir(parent, DIR_MODE) < 0 && errno != EEXIST)
         return err_set(err, errno, "%s can't be made", parent);
-    return trusted_path_open_dir(parent, owner, &out->dir, err) < 0 ? err_wrap(err, "%s", parent)
-                                                                    : 0;
+    if (trusted_path_open_dir(parent, owner, &out->dir, err) < 0)
+        return err_wrap(err, "%s", parent);
+    return judge_place(top, parent, out->dir, owner, err);
 }
 
 static int write_all(int fd, const char *data, size_t len)
@@ -137,11 +171,11 @@ static int apply(const struct place *at, const struct drop_in_change *change)
     return -1;
 }
 
-static int make(struct drop_in_change *change, uid_t owner, struct err *err)
+static int make(const char *top, struct drop_in_change *change, uid_t owner, struct err *err)
 {
     struct place at = {.dir = -1};
     bool keeps = change->kind == DROP_IN_REPLACE || change->kind == DROP_IN_REMOVE;
-    int rc = open_place(change, owner, &at, err);
+    int rc = open_place(top, change, owner, &at, err);
     if (rc == 0 && ((keeps && keep_old(&at, change) < 0) || apply(&at, change) < 0))
         rc = err_set(err, errno, "%s", change->path);
     else if (rc == 0)
@@ -151,7 +185,8 @@ static int make(struct drop_in_change *change, uid_t owner, struct err *err)
 }
 
 /* Back to what was there. */
-static int unmake(const struct drop_in_change *change, uid_t owner, struct err *err)
+static int unmake(const char *top, const struct drop_in_change *change, uid_t owner,
+                  struct err *err)
 {
     static const enum drop_in_kind opposites[] = {
         [DROP_IN_CREATE] = DROP_IN_REMOVE,  [DROP_IN_REPLACE] = DROP_IN_REPLACE,
@@ -163,7 +198,7 @@ static int unmake(const struct drop_in_change *change, uid_t owner, struct err *
                                         .data = change->old,
                                         .len = change->old_len};
     struct place at = {.dir = -1};
-    int rc = open_place(&back, owner, &at, err);
+    int rc = open_place(top, &back, owner, &at, err);
     if (rc == 0 && apply(&at, &back) < 0)
         rc = err_set(err, errno, "%s", change->path);
     if (rc == 0 && back.kind == DROP_IN_CREATE &&
@@ -178,7 +213,7 @@ static int unmake_before(struct drop_in *drop_in, size_t n, uid_t owner, struct 
 {
     int rc = 0;
     while (n-- > 0)
-        if (unmake(&drop_in->changes[n], owner, err) < 0)
+        if (unmake(drop_in->dir, &drop_in->changes[n], owner, err) < 0)
             rc = -1;
     return rc;
 }
@@ -187,7 +222,7 @@ int drop_in_commit(struct drop_in *drop_in, uid_t policy_owner, struct err *err)
 {
     struct err ignored;
     for (size_t i = 0; i < drop_in->n; i++) {
-        if (make(&drop_in->changes[i], policy_owner, err) == 0)
+        if (make(drop_in->dir, &drop_in->changes[i], policy_owner, err) == 0)
             continue;
         (void)unmake_before(drop_in, i, policy_owner, &ignored);
         return -1;

@@ -3,12 +3,15 @@ there, and nothing half done whatever happens."""
 import fcntl
 import json
 import os
+import pwd
 import re
+import shutil
 import signal
 import subprocess
 
 from harness import PATIENCE, POSTERN, SOURCE, PosternTest, clean_env, main, run
 
+EX_CANTCREAT = 73
 TEMPLATES = os.path.join(SOURCE, "policies/templates")
 HAND_WRITTEN = """; written by hand
 [sandbox "plain"]
@@ -656,6 +659,63 @@ class Unserved(TenantTest):
             env={**clean_env("/"), "ASAN_OPTIONS": "detect_leaks=0"})
         self.assertIn(got.returncode, (0, -signal.SIGKILL, 128 + signal.SIGKILL), got)
         return got.returncode
+
+
+class PolicyOwner(TenantTest):
+    """Another user may own the policy; root who changes it doesn't lend that user its rights."""
+
+    def setUp(self):
+        # A server of its own: owners and links are changed.
+        self.server = self.new_server(policy=HAND_WRITTEN, server="policy-owner = games\n")
+        for name in ("bob", "carol"):
+            self.server.user_key(name)
+            os.unlink(self.server.path(f"policy.d/keys/{name}"))
+        owner = pwd.getpwnam("games")
+        os.chmod(self.server.dir, 0o755)
+        self.top = self.server.path("policy.d")
+        for where, _, names in os.walk(self.top):
+            for name in (".", *names):
+                os.chown(os.path.join(where, name), owner.pw_uid, owner.pw_gid)
+        self.root_dir = self.server.path("root")
+        os.mkdir(self.root_dir, mode=0o755)
+        shutil.copy(self.server.path("user_carol.pub"), f"{self.root_dir}/authorized_keys")
+        self.before = self.looks()
+
+    def looks(self):
+        found = {}
+        for name in os.listdir(self.root_dir):
+            with open(f"{self.root_dir}/{name}", "rb") as f:
+                found[name] = f.read()
+        return found
+
+    def test_what_is_the_owners_is_changed(self):
+        self.postern("key", "add", "old", self.server.path("user_bob.pub"))
+        self.add("fresh", key="carol")
+        self.assertIn("keys/fresh", self.files())
+
+    def test_a_key_file_of_roots_is_not(self):
+        self.server.write_policy(HAND_WRITTEN + '\n[tenant "sly"]\nextends = old\nkeys =\n'
+                                 f"keys = {self.root_dir}/authorized_keys\n")
+        for words in (("add", "sly", self.server.path("user_bob.pub")),
+                      ("remove", "sly", self.server.fingerprint("carol"))):
+            got = self.postern("key", *words, code=EX_CANTCREAT)
+            self.assertIn(b"is neither in ", got.err)
+            self.assertEqual(self.looks(), self.before)
+
+    def test_a_planted_link_is_not(self):
+        shutil.copy(f"{self.top}/keys/alice", self.root_dir)
+        self.before = self.looks()
+        shutil.rmtree(f"{self.top}/keys")
+        os.symlink(self.root_dir, f"{self.top}/keys")
+        self.postern("key", "add", "old", self.server.path("user_bob.pub"), code=EX_CANTCREAT)
+        self.add("fresh", code=EX_CANTCREAT)
+        self.assertEqual(self.looks(), self.before)
+        self.assertEqual([name for name in os.listdir(self.top) if "fresh" in name], [])
+
+    def test_a_directory_of_roots_below_is_part_of_the_policy(self):
+        os.chown(f"{self.top}/keys", 0, 0)
+        self.add("fresh")
+        self.assertIn("keys/fresh", self.files())
 
 
 main()
