@@ -661,7 +661,7 @@ class Documents(MetricsTest):
     def promtool(self, *args, stdin=b""):
         promtool = shutil.which("promtool")
         if promtool is None:
-            self.skipTest("no promtool: apt-get install prometheus")
+            self.skipTest("no promtool (of the Debian package prometheus)")
         return run([promtool, *args], stdin=stdin, check=False)
 
     def test_promtool_takes_the_rules_and_the_expressions_of_the_dashboard(self):
