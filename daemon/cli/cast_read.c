@@ -68,13 +68,33 @@ void cast_event_free(struct cast_event *event)
     *event = (struct cast_event){0};
 }
 
+/* What turns the order of what is shown (UAX #9): the marks U+061C, U+200E and U+200F, and U+202A
+ * to U+202E and U+2066 to U+2069. Returns how long it is, or 0. */
+static size_t bidi_control(const char *text, size_t len)
+{
+    const unsigned char *c = (const unsigned char *)text;
+    if (len >= 2 && c[0] == 0xd8 && c[1] == 0x9c)
+        return 2;
+    if (len < 3 || c[0] != 0xe2)
+        return 0;
+    bool is_mark = c[1] == 0x80 && (c[2] == 0x8e || c[2] == 0x8f);
+    bool embeds = c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae;
+    bool isolates = c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9;
+    return is_mark || embeds || isolates ? 3 : 0;
+}
+
 void cast_print_escaped(const char *text, size_t len, FILE *to)
 {
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
         /* jansson lets nothing through that is no UTF-8. */
         bool is_c1 = c == 0xc2 && i + 1 < len && (unsigned char)text[i + 1] < 0xa0;
-        if (is_c1)
+        size_t turning = bidi_control(text + i, len - i);
+        for (size_t k = 0; k < turning; k++)
+            fprintf(to, "\\x%02x", (unsigned char)text[i + k]);
+        if (turning > 0)
+            i += turning - 1;
+        else if (is_c1)
             fprintf(to, "\\x%02x", (unsigned char)text[++i]);
         else if (c == '\r')
             fputs("\\r", to);

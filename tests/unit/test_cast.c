@@ -517,19 +517,36 @@ static void test_read_event(void **state)
     cast_event_free(&event);
 }
 
+static void assert_escaped(const char *text, size_t n, const char *expected)
+{
+    char *shown = NULL;
+    size_t len = 0;
+    FILE *to = open_memstream(&shown, &len);
+    assert_non_null(to);
+    cast_print_escaped(text, n, to);
+    fclose(to);
+    assert_string_equal(shown, expected);
+    free(shown);
+}
+
 static void test_escaped(void **state)
 {
     static const char text[] = "a\tb\r\n\x1b]0;t\x07\x7f\xc2\x9b\xc3\xbc\0.";
     static const char expected[] = "a\tb\\r\n\\x1b]0;t\\x07\\x7f\\x9b\xc3\xbc\\x00.";
-    char *shown = NULL;
-    size_t len = 0;
-    FILE *to = open_memstream(&shown, &len);
+    assert_escaped(text, sizeof text - 1, expected);
     (void)state;
-    assert_non_null(to);
-    cast_print_escaped(text, sizeof text - 1, to);
-    fclose(to);
-    assert_string_equal(shown, expected);
-    free(shown);
+}
+
+/* What makes a line read as another one, and its neighbours, which don't; a last one is cut off. */
+static void test_order_escaped(void **state)
+{
+    static const char text[] = "\u061c\u061b\u200d\u200e\u200f\u2010\u2029\u202a\u202e\u202f"
+                               "\u2065\u2066\u2069\u206a\xe2\x80";
+    static const char expected[] =
+        "\\xd8\\x9c\u061b\u200d\\xe2\\x80\\x8e\\xe2\\x80\\x8f\u2010\u2029\\xe2\\x80\\xaa"
+        "\\xe2\\x80\\xae\u202f\u2065\\xe2\\x81\\xa6\\xe2\\x81\\xa9\u206a\xe2\x80";
+    assert_escaped(text, sizeof text - 1, expected);
+    (void)state;
 }
 
 int main(void)
@@ -543,7 +560,7 @@ int main(void)
         cmocka_unit_test(test_much_at_once), cmocka_unit_test(test_full),
         cmocka_unit_test(test_kernel_bound), cmocka_unit_test(test_stuck_disk),
         cmocka_unit_test(test_read_header),  cmocka_unit_test(test_read_event),
-        cmocka_unit_test(test_escaped),
+        cmocka_unit_test(test_escaped),      cmocka_unit_test(test_order_escaped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
