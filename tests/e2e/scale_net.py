@@ -102,6 +102,10 @@ class Network:
         ip("link", "set", "dev", name, "up", inside=here)
         ip("link", "set", "eth0", "up", inside=there)
 
+    def set_wire(self, name, state):
+        """Between the balancer and a server: "down" or "up"."""
+        ip("link", "set", "dev", "eth0", state, inside=self.servers[name].pid)
+
     def close(self):
         for space in self.spaces:
             space.close()

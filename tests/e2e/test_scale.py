@@ -407,6 +407,23 @@ class RollingUpgrade(ScaleTest):
 
 
 class Loss(ScaleTest):
+    def test_one_is_silent_for_a_while(self):
+        """Its wire is cut: others serve, and what it has goes on when it is back."""
+        longs = [Long(self.shared, i) for i in range(6)]
+        try:
+            network.set_wire("b", "down")
+            before = self.starts()
+            self.serve(4)
+            self.wait_states("it is taken out", b="DOWN")
+            self.serve(3)
+            self.assertEqual(self.grown(before)["b"], 0)
+        finally:
+            network.set_wire("b", "up")
+        self.wait_states("it is back", b="UP")
+        self.assertAll(longs)
+        self.wait_empty()
+        self.serve_by_all()
+
     def test_one_is_killed(self):
         """Its own commands are lost, and nobody else notices."""
         longs = [Long(self.shared, i) for i in range(6)]
