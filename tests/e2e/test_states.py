@@ -1,6 +1,7 @@
 """Every message in every state: before keys are exchanged, while they are, before a login and after.
 What a state does not allow opens nothing and ends that connection at most."""
 import os
+import re
 import socket
 import struct
 import sys
@@ -266,7 +267,52 @@ class BeforeLogin(StatesTest):
         self.assert_unhurt()
 
 
+    def test_every_kind_of_attempt_counts(self):
+        """Whatever method it names, and in whatever order: six refusals, and it is over."""
+        who = text("acme") + text("ssh-connection")
+        blob = text(text("ssh-ed25519") + text(os.urandom(32)))
+        kinds = (text("password") + b"\0" + text("secret"), text("keyboard-interactive") + text("") * 2,
+                 text("publickey") + b"\0" + text("ssh-ed25519") + blob,
+                 text("publickey") + b"\1" + text("ssh-ed25519") + blob + text(text("ssh-ed25519") + text(bytes(64))),
+                 text("hostbased") + text("ssh-ed25519") + blob + text("h") + text("u") + text(""),
+                 text("publickey,publickey,password"), text("none"))
+        for shift in range(len(kinds)):
+            order = [kinds[(shift + n) % len(kinds)] for n in range(40)]
+            with self.subTest(first=order[0][:24]):
+                peer = Keyed(self.server.port)
+                port = peer.transport.sock.getsockname()[1]
+                heard = peer.exchange(self.REQUEST, *(bytes([AUTH_REQUEST]) + who + kind for kind in order))
+                self.assertFalse(SERVED & heard, heard)
+                self.server.wait_log(rf"maximum authentication attempts exceeded for acme from \S+ port {port} ")
+                # What was sent behind them may be answered, but by nobody who judges it.
+                judged = re.findall(rf" Failed (\S+) for acme from \S+ port {port} ", self.server.log())
+                # Only a "none" that comes first is free: it asks which methods there are.
+                self.assertEqual(len(judged), 7 if judged[0] == "none" else 6, judged)
+        self.assert_unhurt()
+
+
 class Working(StatesTest):
+    def test_data_past_the_window(self):
+        """A client that sends what nobody has made room for is cut off, or it is not kept."""
+        key = paramiko.Ed25519Key.from_private_key_file(self.server.path("user_alice"))
+        wire, pid = self.new_session(lambda: Wire(self.server.port, "127.0.0.1", "acme", key, TIMEOUT))
+        try:
+            wire.open()
+            channel = wire.opened()
+            wire.request(channel, "exec", text("sleep 1000"))
+            wire.wait_for(99)
+            before = rss_kib(pid)
+            for _ in range(64 * 32):
+                wire.send(b"\x5e" + u32(channel) + text(bytes(32000)))
+            self.assertTrue(wire.is_alive())
+            self.assertLess(rss_kib(pid) - before, (64 if SANITIZED else 8) * 1024)
+        except Gone:
+            pass
+        finally:
+            wire.close()
+        wait_until(lambda: not self.server.exec_pids(), TIMEOUT, "the end of its command")
+        self.assert_unhurt()
+
     def test_every_message(self):
         """While a command runs: it ends this connection at most, another one notices nothing."""
         key = paramiko.Ed25519Key.from_private_key_file(self.server.path("user_alice"))
