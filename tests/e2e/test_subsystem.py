@@ -28,6 +28,10 @@ shell   = /bin/bash
 keys      = keys/alice
 sandbox   = plain
 force     = /usr/bin/printenv SSH_ORIGINAL_COMMAND
+[tenant "unasked"]
+keys      = keys/alice
+sandbox   = plain
+subsystem = sftp: {SFTP_SERVER}
 """
 DATA = bytes(range(256)) * 4096  # 1 MiB
 
@@ -84,6 +88,39 @@ class Offered(Subsystem):
                 self.assertEqual(f.read(), DATA)
             with self.assertRaises(PermissionError):
                 sftp.mkdir("/tmp/x")
+
+    def test_nothing_that_writes(self):
+        """What the sandbox may read alone no operation changes, whether or not the server is told -R."""
+        place, file = "/srv/files", "/srv/files/data"
+        for name, mode in {"files": 0o777, "files/data": 0o666}.items():  # the mount alone is in the way
+            os.chmod(self.server.path(name), mode)
+        before = os.stat(self.server.path("files/data"))
+        for user in ("acme", "unasked"):
+            with paramiko.SFTPClient.from_transport(self.connect(user)) as sftp:
+                for name, attempt in {
+                        "create": lambda: sftp.open(f"{place}/new", "x").close(),
+                        "create empty": lambda: sftp.open(f"{place}/new", "w").close(),
+                        "append": lambda: sftp.open(file, "a").close(),
+                        "update": lambda: sftp.open(file, "r+").close(),
+                        "truncate": lambda: sftp.truncate(file, 0),
+                        "truncate to its size": lambda: sftp.truncate(file, len(DATA)),
+                        "chmod": lambda: sftp.chmod(file, 0o777),
+                        "chown": lambda: sftp.chown(file, 0, 0),
+                        "utime": lambda: sftp.utime(file, (1, 1)),
+                        "rename": lambda: sftp.rename(file, f"{place}/moved"),
+                        "posix-rename": lambda: sftp.posix_rename(file, f"{place}/moved"),
+                        "link": lambda: sftp._request(paramiko.sftp.CMD_EXTENDED, "hardlink@openssh.com",
+                                                      file, f"{place}/hard"),
+                        "symlink": lambda: sftp.symlink(file, f"{place}/soft"),
+                        "remove": lambda: sftp.remove(file),
+                        "mkdir": lambda: sftp.mkdir(f"{place}/dir"),
+                        "rmdir": lambda: sftp.rmdir(place)}.items():
+                    with self.subTest(user=user, name=name), self.assertRaises(OSError):
+                        attempt()
+        self.assertEqual(os.listdir(self.server.path("files")), ["data"])
+        after = os.stat(self.server.path("files/data"))
+        for name in ("st_ino", "st_mode", "st_uid", "st_size", "st_nlink", "st_mtime_ns", "st_ctime_ns"):
+            self.assertEqual(getattr(before, name), getattr(after, name), name)
 
     def test_any_name(self):
         got = self.server.ssh("acme", "shout", flags=["-s"], stdin=b"quiet\n")
