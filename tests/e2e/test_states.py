@@ -129,7 +129,8 @@ class BeforeKeys(StatesTest):
                 peer.key()
                 heard = peer.heard()
                 if kind in LATER or kind == DISCONNECT:
-                    self.assertEqual(set(heard) - {DISCONNECT, UNIMPLEMENTED}, {KEXINIT})
+                    # Even KEXINIT may be lost where the end comes with bytes that nobody has read.
+                    self.assertLessEqual(set(heard), {KEXINIT, DISCONNECT, UNIMPLEMENTED})
                 elif kind in (IGNORE, UNIMPLEMENTED, DEBUG):
                     self.assertEqual(heard, DONE)
                 else:
@@ -256,7 +257,10 @@ class BeforeLogin(StatesTest):
         self.assert_unhurt()
 
     def test_the_service_itself(self):
-        self.assertIn(SERVICE_ACCEPT, Keyed(self.server.port).exchange(self.REQUEST))
+        peer = Keyed(self.server.port)
+        Wire.send(peer, self.REQUEST)
+        wait_until(lambda: SERVICE_ACCEPT in peer.kinds, TIMEOUT, "the answer")
+        peer.exchange()
 
     def test_messages_of_a_server(self):
         """A client that says that it is in, is not."""
