@@ -112,18 +112,18 @@ network = maybe
     def test_missing_host_key(self):
         os.unlink(self.server.host_keys[0])
         for args in (["-d"], ["-t"]):
-            self.refused(78, re.escape(self.server.host_keys[0]), *args, "-f", self.server.config)
+            self.refused(66, re.escape(self.server.host_keys[0]), *args, "-f", self.server.config)
 
     def test_open_host_key(self):
         for mode in (0o644, 0o640, 0o602):
             os.chmod(self.server.host_keys[0], mode)
             for args in (["-d"], ["-t"]):
-                self.refused(78, re.escape(self.server.host_keys[0]), *args, "-f",
+                self.refused(77, re.escape(self.server.host_keys[0]), *args, "-f",
                              self.server.config)
 
     def test_host_key_of_someone_else(self):
         os.chown(self.server.host_keys[0], 65534, 0)
-        self.refused(78, re.escape(self.server.host_keys[0]))
+        self.refused(77, re.escape(self.server.host_keys[0]))
 
     def test_unusable_host_key(self):
         self.server.write("host_ed25519", "not a key\n", 0o600)
@@ -224,7 +224,7 @@ class Listening(Lifecycle):
 
     def test_detached_start_that_fails_says_so(self):
         os.unlink(self.server.host_keys[0])
-        self.refused(78, re.escape(self.server.host_keys[0]), "-f", self.server.config)
+        self.refused(66, re.escape(self.server.host_keys[0]), "-f", self.server.config)
 
     def test_idle_connections_end_by_themselves(self):
         self.server.extra = "login-grace = 1s\n"
