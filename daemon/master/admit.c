@@ -238,15 +238,17 @@ static bool is_recorded(const struct asking *asking, const struct decision *deci
         admit_refuse(asking, tenant, LIMIT_AUDIT, no_audit);
         return false;
     }
-    if (audit_start(server, record) || audit_sink_lets_start(server))
+    const bool kept = audit_start(server, record),
+               needed = server->current->policy->server.audit_mode == AUDIT_REQUIRED;
+    if ((kept || !needed) && audit_sink_lets_start(server))
         return true;
-    /* That record is still to be written, and is of the decision. */
+    /* One that is kept is still to be written, and is of the decision. */
     const struct refusal refusal = {.verdict = VERDICT_DENIED,
                                     .limit = LIMIT_AUDIT,
                                     .reason = no_audit,
                                     .rule = &tenant->origin,
                                     .explain = tenant->explain,
-                                    .recorded = true};
+                                    .recorded = kept};
     refuse(asking, &refusal);
     return false;
 }

@@ -26,7 +26,7 @@ struct audit_start {
     const char *recorded;      /* the setting by which it is recorded, or NULL */
     uint64_t queued_ms;        /* it has waited for its turn */
 };
-/* False if it could not be written yet. */
+/* False if it is lost (audit_sink.h). */
 bool audit_start(struct server *server, const struct audit_start *start);
 
 /* A system call was refused, and the exec goes on. */

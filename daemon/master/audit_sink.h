@@ -36,8 +36,8 @@ void audit_sink_hand_on(struct audit_sink *from, struct audit_sink *to);
 
 /*
  * Writes a record, which is ended here, to the trail of the policy that is in force. `matters`: it
- * is held for longer than others where it can't be written. False if some place could not take it;
- * it is tried again until one does.
+ * is held for longer than others where it can't be written, and tried again until it is. False if
+ * some place could not even hold it: there it is lost.
  */
 bool audit_sink_write(struct server *server, enum audit_event event, struct json *json,
                       bool matters);
