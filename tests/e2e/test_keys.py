@@ -189,11 +189,24 @@ class Loss(PosternTest):
             wait_until(lambda: self.server.signer_pids() not in ([], [old]), 20, "another signer")
         self.assert_serves()
 
-    def test_a_key_exchange_without_it(self):
-        """That connection ends, and says why."""
+    def test_a_key_exchange_with_the_next_one(self):
         running = self.server.popen_ssh("acme", "echo up; cat", options=["RekeyLimit=64K"])
         self.assertEqual(running.stdout.readline(), b"up\n")
         os.kill(self.server.signer_pids()[0], signal.SIGKILL)
+        self.assert_serves()
+        data = os.urandom(1 << 20)
+        out, err = running.communicate(data, timeout=30 * PATIENCE)
+        self.assertEqual((running.returncode, out == data), (0, True), err)
+
+    def test_a_key_exchange_when_nobody_has_the_key_any_more(self):
+        """That connection ends, and says why."""
+        running = self.server.popen_ssh("acme", "echo up; cat", options=["RekeyLimit=64K"])
+        self.assertEqual(running.stdout.readline(), b"up\n")
+        os.unlink(self.server.host_keys[0])
+        os.unlink(self.server.host_keys[0] + ".pub")
+        self.server.make_host_key("ed25519")
+        os.kill(self.server.signer_pids()[0], signal.SIGKILL)
+        self.server.write_ssh_config()
         self.assert_serves()
         _, err = running.communicate(os.urandom(1 << 20), timeout=30 * PATIENCE)
         self.assertEqual(running.returncode, 255, err)
