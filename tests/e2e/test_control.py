@@ -120,8 +120,8 @@ class ControlTest(PosternTest):
     def all_gone(self):
         for client in self.server.clients:
             client.kill()
-        wait_until(lambda: self.document("ps", "--connections")["connections"] == [], 40,
-                   "the end of all connections")
+        wait_until(lambda: self.document("ps", "--connections")["connections"] == [] and
+                   self.document("ps")["execs"] == [], 40, "the end of everything")
 
 
 class Looking(ControlTest):
