@@ -108,6 +108,22 @@ def status_of(pid):
         return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
 
 
+def is_gone(pid):
+    """Whether it has ended, waited for or not."""
+    return processes().get(pid, (0, "X", ""))[1] in "ZX"
+
+
+def open_files(pid):
+    """What the process holds open, as links of /proc; some of it may be closed meanwhile."""
+    found = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found.append(os.readlink(f"/proc/{pid}/fd/{name}"))
+        except FileNotFoundError:
+            pass
+    return found
+
+
 def rss_kib(pid):
     return int(status_of(pid)["VmRSS"].split()[0])
 

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import unittest
 
-from harness import POSTERN, PATIENCE, SANITIZED, PosternTest, main, run, wait_until
+from harness import POSTERN, PATIENCE, SANITIZED, PosternTest, main, open_files, run, wait_until
 
 POLICY = """
 [sandbox "plain"]
@@ -228,8 +228,7 @@ class Running(PosternTest):
         reader = threading.Thread(target=lambda: got.extend(iter(tool.stdout.readline, b"")))
         reader.start()
         try:
-            wait_until(lambda: any(os.readlink(f"/proc/{tool.pid}/fd/{fd}") == trail
-                                   for fd in os.listdir(f"/proc/{tool.pid}/fd")), what="the file")
+            wait_until(lambda: trail in open_files(tool.pid), what="the file")
             # What comes before it has read to the end is none of "from now on".
             wait_until(lambda: re.search(r"nanosleep", open(f"/proc/{tool.pid}/wchan").read()),
                        what="its first look")

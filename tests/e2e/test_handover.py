@@ -1,7 +1,6 @@
 """SIGUSR2: the master executes the program that is installed by now, and nothing of what runs, waits
 or has just begun is lost by it."""
 import json
-import json
 import os
 import re
 import shutil
@@ -67,6 +66,16 @@ def zombies(pid):
 
 def count_fds(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def is_leader_of(pid, directory):
+    """Whether the process leads a session, with the directory in its environment; other tests have
+    some that may end just now."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as f:
+            return directory.encode() in f.read() and os.getsid(pid) == pid
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 class Reader(threading.Thread):
@@ -490,9 +499,8 @@ class WhatIsKept(HandoverTest):
             subprocess.run([POSTERND, "-f", "postern.ini"], cwd=server.dir, check=True,
                            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                            env=harness.clean_env(server.dir), timeout=60 * PATIENCE)
-        pid = next(p for p, (_, _, comm) in processes().items() if comm == "posternd"
-                   and server.dir.encode() in open(f"/proc/{p}/environ", "rb").read()
-                   and os.getsid(p) == p)
+        pid = next(p for p, (_, _, comm) in processes().items()
+                   if comm == "posternd" and is_leader_of(p, server.dir))
         harness.LIVE.add(pid)
         try:
             server.port = port
@@ -509,8 +517,7 @@ class WhatIsKept(HandoverTest):
         finally:
             harness.LIVE.discard(pid)
             os.kill(pid, signal.SIGTERM)
-            wait_until(lambda: not os.path.exists(f"/proc/{pid}")
-                       or harness.status_of(pid)["State"].startswith("Z"), 30, "its end")
+            wait_until(lambda: harness.is_gone(pid), 30, "its end")
             harness.reap_orphans(set())
 
 

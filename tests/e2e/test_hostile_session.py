@@ -16,7 +16,8 @@ import time
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from harness import (BUILD, PATIENCE, PosternTest, exe_of, main, processes, uid_of, wait_until)
+from harness import (BUILD, PATIENCE, PosternTest, exe_of, main, open_files, processes, uid_of,
+                     wait_until)
 
 HOSTILE = os.path.realpath(os.path.join(BUILD, "tests/e2e/hostile-session"))
 MAX_CHANNELS, MAX_AUTH_TRIES, MAX_CONNECTIONS = 4, 3, 3
@@ -274,13 +275,7 @@ class HostileTest(PosternTest):
 
     def connections(self):
         """Those that the master has not forgotten: it holds a pidfd of each one's session."""
-        found = 0
-        for name in os.listdir(f"/proc/{self.server.process.pid}/fd"):
-            try:
-                found += "pidfd" in os.readlink(f"/proc/{self.server.process.pid}/fd/{name}")
-            except FileNotFoundError:
-                pass
-        return found
+        return sum("pidfd" in path for path in open_files(self.server.process.pid))
 
     def wait_idle(self):
         wait_until(lambda: not self.session_pids() and not self.server.exec_pids()

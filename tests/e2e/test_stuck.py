@@ -3,6 +3,7 @@ is answered, and what it had already started goes on."""
 import os
 import signal
 import socket
+import time
 
 from harness import EXEC_ID, PATIENCE, PosternTest, main, processes, run, wait_until
 
@@ -112,6 +113,15 @@ class Stuck(PosternTest):
         client.stdin.flush()
         self.assertEqual(client.stdout.readline(), b"x" * size + b"\n")
 
+    def wait_quiet(self):
+        """No exchange of keys is under way any more: each is told of in the log, and nothing is sent
+        that could begin another one."""
+        def quiet():
+            before = len(self.server.log())
+            time.sleep(0.5 * PATIENCE)
+            return len(self.server.log()) == before
+        wait_until(quiet, 30, "the end of the exchanges")
+
     def wait_new_signer(self, old):
         wait_until(lambda: old not in self.server.signer_pids() and self.server.signer_pids(), 30,
                    "another signer")
@@ -120,6 +130,7 @@ class Stuck(PosternTest):
     def test_signer(self):
         """Who waits for it is sent away; who doesn't isn't, and finds another one later."""
         client, running = self.rekeying(), self.running()
+        self.wait_quiet()
         old, = self.server.signer_pids()
         self.stop_process(old)
         self.assertEqual(self.server.ssh("acme", "true", timeout=60 * PATIENCE).code, 255)
@@ -133,6 +144,7 @@ class Stuck(PosternTest):
 
     def test_signer_that_dies(self):
         client = self.rekeying()
+        self.wait_quiet()
         old, = self.server.signer_pids()
         os.kill(old, signal.SIGKILL)
         self.wait_new_signer(old)
@@ -142,6 +154,7 @@ class Stuck(PosternTest):
     def test_signer_with_other_keys(self):
         """It can't stand in for one that had those that the client knows."""
         client = self.rekeying()
+        self.wait_quiet()
         old, = self.server.signer_pids()
         path = self.server.host_keys[0]
         for name in (path, path + ".pub"):

@@ -3,7 +3,7 @@ import os
 import re
 import stat
 
-from harness import PATIENCE, PosternTest, main, wait_until
+from harness import PATIENCE, PosternTest, main, open_files, wait_until
 
 POLICY = """
 [sandbox "fresh"]
@@ -133,13 +133,7 @@ class Workspaces(PosternTest):
     def test_the_master_keeps_none_of_it(self):
         """When the connection has ended nobody has a descriptor of it any more."""
         def namespaces():
-            fds = f"/proc/{self.server.process.pid}/fd"
-            found = []
-            for name in os.listdir(fds):
-                try:
-                    found.append(os.readlink(f"{fds}/{name}"))
-                except OSError:
-                    pass
+            found = open_files(self.server.process.pid)
             return [link for link in found if link.startswith("mnt:")]
         before = namespaces()
         mux, client = self.server.mux("shared")
