@@ -86,13 +86,13 @@ enum ipc_result ipc_recv(struct ipc *ipc, struct ipc_in *in, bool wait, struct e
                          .msg_controllen = sizeof control.space};
     ipc_drop_fds(in);
     ssize_t got;
+    /* The peer has gone without having read all that it was sent: that is told once, and before
+     * what it had said itself. */
     do
         got = recvmsg(ipc->fd, &hdr, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
-    while (got < 0 && errno == EINTR);
+    while (got < 0 && (errno == EINTR || errno == ECONNRESET));
     if (got < 0 && errno == EAGAIN)
         return IPC_AGAIN;
-    if (got < 0 && errno == ECONNRESET)
-        return IPC_EOF;
     if (got < 0)
         return err_set(err, errno, "receive"), IPC_ERROR;
 

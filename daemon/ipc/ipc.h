@@ -10,7 +10,7 @@
 
 enum ipc_result {
     IPC_ERROR = -1, /* err says why; the link is to be ended */
-    IPC_EOF = 0,    /* the other side is gone */
+    IPC_EOF = 0,    /* the other side is gone; received: with all that it had said */
     IPC_OK = 1,
     IPC_AGAIN = 2, /* nothing there, or no room, on a non-blocking call */
 };

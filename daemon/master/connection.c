@@ -143,7 +143,8 @@ void connection_send(struct connection *connection, const struct ipc_msg *msg, c
         connection_end(connection, "its session does not take messages any more");
         break;
     case IPC_EOF:
-        connection_end(connection, "session process is gone");
+        /* What it has said before is still to be read, and on_link() finds the end behind it. */
+        kill_session(connection);
         break;
     case IPC_ERROR:
         connection_end(connection, err.text);

@@ -8,7 +8,8 @@ import signal
 import stat
 
 import egress_peer
-from harness import EXEC_ID, PATIENCE, POSTERN, PosternTest, main, run, wait_until
+from harness import (EXEC_ID, PATIENCE, POSTERN, PosternTest, is_gone, main, processes, run,
+                     wait_until)
 from test_hostile_session import HOSTILE, Client, exec_line
 from test_terminal import PROMPT, Screen
 
@@ -231,6 +232,30 @@ class Pipes(RecordTest):
         _, _, events, end = self.last(tenant="all")
         self.assertEqual(texts(events, "o"), "first\n")
         self.assertEqual(end["recording"], "whole")
+
+    def test_what_a_session_says_last_is_heard(self):
+        """Even by a master that has something to tell it, and finds it gone."""
+        others = set(self.server.session_pids()) | set(self.server.exec_pids())
+        client = self.server.popen_ssh("all", "echo first; exec sleep 300")
+        self.assertEqual(client.stdout.readline(), b"first\n")
+        session, = set(self.server.session_pids()) - others
+        command, = wait_until(lambda: [pid for pid, (_, _, comm) in processes().items()
+                                       if comm == "sleep" and pid not in others
+                                       and pid in self.server.exec_pids()], what="the command")
+        worker = processes()[command][0]
+        master = self.server.process.pid
+        os.kill(master, signal.SIGSTOP)
+        try:
+            os.kill(command, signal.SIGKILL)
+            wait_until(lambda: is_gone(worker), what="the end of the sandbox")
+            client.kill()
+            client.communicate()
+            wait_until(lambda: is_gone(session), 20, "the end of the session")
+        finally:
+            os.kill(master, signal.SIGCONT)
+        _, _, events, end = self.last(tenant="all")
+        self.assertEqual((texts(events, "o"), end["recording"], end["bytes_out"]),
+                         ("first\n", "whole", 6))
 
     def test_a_master_that_is_executed_anew(self):
         """What is being recorded goes on, and what comes then is recorded, too."""

@@ -246,6 +246,29 @@ static void test_empty_datagram_leaves_nothing_open(void **state)
     ipc_close(&session);
 }
 
+/* The kernel tells of the loss with an error that comes before what is in the queue. */
+static void test_last_words_of_one_that_has_not_heard_all(void **state)
+{
+    (void)state;
+    static struct ipc_in in;
+    struct ipc_msg done = {.type = MSG_EVT_DONE, .evt_done = {.channel = 3, .bytes_out = 7}};
+    struct ipc_msg note = {.type = MSG_EVT_NOTE, .evt_note = {.text = "note"}};
+    for (int wait = 0; wait < 2; wait++) {
+        struct ipc master, session;
+        link_pair(&master, &session);
+        assert_int_equal(ipc_send(&master, &note, NULL, 0, false, NULL), IPC_OK);
+        assert_int_equal(ipc_send(&session, &done, NULL, 0, true, NULL), IPC_OK);
+        assert_int_equal(ipc_send(&session, &done, NULL, 0, true, NULL), IPC_OK);
+        ipc_close(&session);
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(ipc_recv(&master, &in, wait, NULL), IPC_OK);
+            assert_int_equal(in.msg.evt_done.bytes_out, 7);
+        }
+        assert_int_equal(ipc_recv(&master, &in, wait, NULL), IPC_EOF);
+        ipc_close(&master);
+    }
+}
+
 static void test_full_queue_never_blocks(void **state)
 {
     (void)state;
@@ -272,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_strv_count_must_match),
         cmocka_unit_test(test_descriptors_travel),
         cmocka_unit_test(test_empty_datagram_leaves_nothing_open),
+        cmocka_unit_test(test_last_words_of_one_that_has_not_heard_all),
         cmocka_unit_test(test_full_queue_never_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
