@@ -267,8 +267,9 @@ class FakeJournald:
         self.sock.setblocking(False)
 
     def close(self):
-        self.sock.close()
+        # In this order: a record that comes between must not find a name without a socket.
         os.unlink(JOURNAL)
+        self.sock.close()
 
     def read(self):
         """Takes what has come."""
