@@ -62,6 +62,17 @@ def become_subreaper():
         raise OSError("prctl(PR_SET_CHILD_SUBREAPER)")
 
 
+def have_own_mounts():
+    """What others mount from now on is not seen here, and what posternd does is: among its
+    namespaces and this process's mounts are shared, as systemd has them on every host."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    clone_newns, ms_rec, ms_private, ms_shared = 0x20000, 0x4000, 1 << 18, 1 << 20
+    if (libc.unshare(clone_newns) != 0
+            or libc.mount(b"none", b"/", None, ms_rec | ms_private, None) != 0
+            or libc.mount(b"none", b"/", None, ms_rec | ms_shared, None) != 0):
+        raise OSError(ctypes.get_errno(), "a mount namespace for the test")
+
+
 def processes():
     """{pid: (ppid, state, comm)} of all processes."""
     found = {}
@@ -638,4 +649,5 @@ def main():
             sys.exit(1)
     os.umask(0o022)
     become_subreaper()
+    have_own_mounts()
     unittest.main(module="__main__", verbosity=2, warnings="ignore")
