@@ -12,6 +12,7 @@
 #include "peek.h"
 #include "provider.h"
 #include "serve.h"
+#include "warm.h"
 #include "witness.h"
 
 #include <errno.h>
@@ -84,7 +85,7 @@ static int set_up(struct zygote *zygote, struct err *err)
         return err_set(err, 0, "ssh_init failed");
     if (witness_start(err) < 0 || offer_make(&zygote->offer, setup, err) < 0 ||
         keys_load(zygote->offer.bind, setup->host_keys, setup->host_key_algorithms, err) < 0 ||
-        offer_warm_up(err) < 0 || filter_compile(&zygote->filter, err) < 0)
+        warm_up(err) < 0 || filter_compile(&zygote->filter, err) < 0)
         return -1;
     if (confine_enter(setup->uid, setup->gid, RECORD_FILE_MAX, err) < 0)
         return err_wrap(err, "confine the session process");
@@ -233,5 +234,6 @@ int main(int argc, char **argv)
     if (ipc_send(&zygote.link, &ready, NULL, 0, true, &err) != IPC_OK)
         return EXIT_FAILURE;
     zygote.link.state = STATE_READY;
+    warm_settle();
     return run(&zygote, &err) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,13 +1,8 @@
 #include "offer.h"
 #include "cleanup.h"
 
-#include <openssl/ec.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/rand.h>
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
 
 enum { RSA_BITS_MIN = 2048 };
 
@@ -133,62 +128,4 @@ void offer_send_banner(const struct offer *offer, ssh_session session)
     /* A client that can't be sent it will not be sent the answer either. */
     if (offer->banner != NULL)
         (void)ssh_send_issue_banner(session, offer->banner);
-}
-
-static bool make_keys(void)
-{
-    static const char *const curves[] = {"P-256", "P-384", "P-521"};
-    EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "X25519");
-    bool ok = key != NULL;
-    EVP_PKEY_free(key);
-    for (size_t i = 0; ok && i < array_len(curves); i++) {
-        key = EVP_EC_gen(curves[i]);
-        ok = key != NULL;
-        EVP_PKEY_free(key);
-    }
-    return ok;
-}
-
-static bool fetch_algorithms(void)
-{
-    static const char *const ciphers[] = {"CHACHA20",    "AES-256-GCM", "AES-128-GCM",
-                                          "AES-256-CTR", "AES-192-CTR", "AES-128-CTR",
-                                          "AES-256-ECB"};
-    static const char *const digests[] = {"SHA256", "SHA384", "SHA512", "SHA1"};
-    static const char *const macs[] = {"HMAC", "POLY1305"};
-    for (size_t i = 0; i < array_len(ciphers); i++) {
-        EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, ciphers[i], NULL);
-        if (cipher == NULL)
-            return false;
-        EVP_CIPHER_free(cipher);
-    }
-    for (size_t i = 0; i < array_len(digests); i++) {
-        EVP_MD *digest = EVP_MD_fetch(NULL, digests[i], NULL);
-        if (digest == NULL)
-            return false;
-        EVP_MD_free(digest);
-    }
-    for (size_t i = 0; i < array_len(macs); i++) {
-        EVP_MAC *mac = EVP_MAC_fetch(NULL, macs[i], NULL);
-        if (mac == NULL)
-            return false;
-        EVP_MAC_free(mac);
-    }
-    return true;
-}
-
-int offer_warm_up(struct err *err)
-{
-    unsigned char random[16];
-    tzset();
-    if (OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_ADD_ALL_CIPHERS |
-                                OPENSSL_INIT_ADD_ALL_DIGESTS,
-                            NULL) != 1 ||
-        RAND_bytes(random, sizeof random) != 1 || RAND_priv_bytes(random, sizeof random) != 1 ||
-        !make_keys() || !fetch_algorithms()) {
-        char text[256];
-        ERR_error_string_n(ERR_get_error(), text, sizeof text);
-        return err_set(err, 0, "libcrypto lacks something that is needed: %s", text);
-    }
-    return 0;
 }

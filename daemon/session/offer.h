@@ -32,8 +32,4 @@ bool offer_accepts(const struct offer *offer, const char *algorithm);
  * first authentication request is answered. */
 void offer_send_banner(const struct offer *offer, ssh_session session);
 
-/* Makes libcrypto load and initialise everything the offer can need, so that no file is opened and
- * no table is built once the process is confined. Returns 0, or -1 with err. */
-int offer_warm_up(struct err *err);
-
 #endif
