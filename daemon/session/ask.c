@@ -244,6 +244,11 @@ int ask_tell_done(struct ask *ask, const struct msg_evt_done *done, struct err *
     return send_message(ask, &msg, err);
 }
 
+bool ask_has_queued(const struct ask *ask)
+{
+    return ask->first != NULL;
+}
+
 int ask_next(struct ask *ask, struct event **event, struct err *err)
 {
     *event = ask->first;

@@ -74,6 +74,9 @@ int ask_tell_over(struct ask *ask, const struct msg_evt_over *over, struct err *
 int ask_tell_signal(struct ask *ask, uint32_t channel, int signo, struct err *err);
 int ask_tell_done(struct ask *ask, const struct msg_evt_done *done, struct err *err);
 
+/* Whether an event has come already; the link need not be readable for it. */
+bool ask_has_queued(const struct ask *ask);
+
 /* The next event, without waiting: 1 and *event is the caller's to event_free(), 0 if there is
  * none, -1 with err if the link has ended (err->text is "" at a plain end of file). */
 int ask_next(struct ask *ask, struct event **event, struct err *err);

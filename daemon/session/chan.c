@@ -129,9 +129,9 @@ static void say_no_terminal(struct channel *channel, const char *exec_id)
 static int attach_pipes(struct channel *channel, struct event *event)
 {
     struct session *session = channel->session;
-    if (pump_attach(session, &channel->input, steal_fd(&event->fds[0]), true) < 0 ||
-        pump_attach(session, &channel->out.pipe, steal_fd(&event->fds[1]), false) < 0 ||
-        pump_attach(session, &channel->err.pipe, steal_fd(&event->fds[2]), false) < 0)
+    if (pump_attach_input(&channel->input, steal_fd(&event->fds[0])) < 0 ||
+        pump_attach_output(session, &channel->out.pipe, steal_fd(&event->fds[1])) < 0 ||
+        pump_attach_output(session, &channel->err.pipe, steal_fd(&event->fds[2])) < 0)
         return -1;
     return 0;
 }

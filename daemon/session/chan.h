@@ -36,6 +36,7 @@ enum {
 struct stream {
     int fd; /* owned; -1 when closed or not there yet */
     bool ready;
+    bool watched; /* a command's input: the loop was told of it */
 };
 
 /* One direction of output: a pipe of the command and what the peer has not taken of it. */
@@ -117,10 +118,11 @@ struct session {
     struct stream link;
     struct channel *channels;
     uint32_t n_channels, max_channels, next_id;
-    size_t held;      /* input bytes of all channels, in libssh and here */
-    uint32_t watched; /* events of tcp that epoll looks for */
-    uint64_t now_ms;  /* CLOCK_MONOTONIC, of this turn of the loop */
-    bool hangup;      /* the peer will send no more */
+    size_t held;       /* input bytes of all channels, in libssh and here */
+    uint32_t watched;  /* events of tcp that epoll looks for */
+    uint64_t now_ms;   /* CLOCK_MONOTONIC, of this turn of the loop */
+    uint64_t armed_ms; /* when the watchdog was last armed */
+    bool hangup;       /* the peer will send no more */
 
     char user[USER_KEPT_MAX];
     bool user_known, authed;

@@ -26,18 +26,48 @@ enum {
 
 static unsigned char chunk[CHUNK];
 
-int pump_attach(struct session *session, struct stream *stream, int fd, bool writes)
+static int watch(struct session *session, struct stream *stream, int fd, uint32_t events)
 {
-    struct epoll_event event = {.events = (writes ? EPOLLOUT : EPOLLIN) | EPOLLET,
-                                .data.ptr = stream};
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
-        epoll_ctl(session->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
-        close(fd);
+    struct epoll_event event = {.events = events | EPOLLET, .data.ptr = stream};
+    return epoll_ctl(session->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* New pipes and terminals have no other flag that could be set. */
+static int unblock(int fd)
+{
+    return fcntl(fd, F_SETFL, O_NONBLOCK);
+}
+
+int pump_attach_output(struct session *session, struct stream *stream, int fd)
+{
+    *stream = (struct stream){.fd = fd};
+    /* If there is something to be read already, the loop says so as it would later. */
+    if (unblock(fd) < 0 || watch(session, stream, fd, EPOLLIN) < 0) {
+        close_fd(&stream->fd);
         return -1;
     }
-    *stream = (struct stream){.fd = fd, .ready = true};
     return 0;
+}
+
+int pump_attach_input(struct stream *stream, int fd)
+{
+    *stream = (struct stream){.fd = fd, .ready = true};
+    if (unblock(fd) < 0) {
+        close_fd(&stream->fd);
+        return -1;
+    }
+    return 0;
+}
+
+void pump_await_input(struct channel *channel)
+{
+    struct stream *input = &channel->input;
+    input->ready = false;
+    if (input->watched)
+        return;
+    input->watched = true;
+    if (watch(channel->session, input, input->fd, EPOLLOUT) < 0)
+        session_close(channel->session, true, "out of resources");
 }
 
 static void set_unread(struct channel *channel, size_t unread)
@@ -87,7 +117,7 @@ static size_t write_input(struct channel *channel, const unsigned char *data, si
             /* Nobody has it open just now: what is typed goes nowhere. */
             done = len;
         } else if (errno == EAGAIN) {
-            channel->input.ready = false;
+            pump_await_input(channel);
         } else if (errno != EINTR) {
             pump_sink_input(channel);
             break;
@@ -141,7 +171,7 @@ static void move_pending(struct channel *channel)
 static void end_input(struct channel *channel)
 {
     if (channel->on_terminal && !terminal_send_eof(channel))
-        channel->input.ready = false;
+        pump_await_input(channel);
     else
         close_fd(&channel->input.fd);
 }

@@ -7,8 +7,13 @@
 
 #include "chan.h"
 
-/* A descriptor of the command joins the loop, non-blocking. Takes fd; on failure it is closed. */
-int pump_attach(struct session *session, struct stream *stream, int fd, bool writes);
+/* An output of the command joins the loop, non-blocking. Takes fd; on failure it is closed. */
+int pump_attach_output(struct session *session, struct stream *stream, int fd);
+/* Its input, which joins the loop when it first has to be waited for: most commands get none. Takes
+ * fd; on failure it is closed. */
+int pump_attach_input(struct stream *stream, int fd);
+/* The command's input takes nothing now: the loop says when it does again. */
+void pump_await_input(struct channel *channel);
 
 /* What libssh reports of the peer's data: `len` bytes are there for the taking. Returns how many of
  * them libssh may forget at once. */

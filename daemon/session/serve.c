@@ -26,7 +26,9 @@ enum {
 #else
     WATCHDOG_SECONDS = 3, /* of CPU time, for one turn of the loop */
 #endif
-    READS_PER_TURN = 64, /* of libssh, 4 KiB each */
+    WATCHDOG_ARM_MS = 500, /* it is armed again in turns that come so long after the last time */
+    READS_PER_TURN = 64,   /* of libssh, 4 KiB each */
+    LITTLE = 2048,         /* bytes of packets, for a read: it has taken all there was */
     EVENTS_PER_TURN = 64,
     /* Input that waits, over all channels: more than 70 stalled ones with full windows. Above the
      * first the socket is left alone until some of it has gone; the second ends the connection. */
@@ -45,12 +47,16 @@ enum {
 static void leave(struct session *session, int status) __attribute__((noreturn));
 
 /* libssh can be made to loop for ever (a client with a maximum packet size of 10), so each turn has
- * an allowance of CPU time; the signal's default action ends the process. */
-static void arm_watchdog(void)
+ * an allowance of CPU time; the signal's default action ends the process. No more CPU time can have
+ * been used than time has passed, so most turns have nearly all of it left. */
+static void arm_watchdog(struct session *session)
 {
     struct itimerval timer = {.it_value = {.tv_sec = WATCHDOG_SECONDS}};
+    if (session->armed_ms != 0 && session->now_ms - session->armed_ms < WATCHDOG_ARM_MS)
+        return;
     if (setitimer(ITIMER_PROF, &timer, NULL) < 0)
         _exit(EXIT_FAILURE);
+    session->armed_ms = session->now_ms;
 }
 
 static int set_socket_options(int fd, struct err *err)
@@ -148,15 +154,20 @@ static bool is_lost(const struct session *session)
     return (ssh_get_status(session->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR)) != 0;
 }
 
-/* Has libssh read, decode and answer what has come, and write what is due. Returns true if there
- * may be more. */
+/* Has libssh read, decode and answer what has come, and write what is due, if anything has come or
+ * can be written. Returns true if there may be more; what is left unread, the loop says again. */
 static bool drive(struct session *session)
 {
-    if (is_paused(session) && !(ssh_get_status(session->ssh) & SSH_WRITE_PENDING))
+    const struct ssh_counter_struct *traffic = &session->traffic;
+    if (!session->tcp.ready ||
+        (is_paused(session) && !(ssh_get_status(session->ssh) & SSH_WRITE_PENDING)))
         return false;
     for (int i = 0; i < READS_PER_TURN; i++) {
+        uint64_t packets = traffic->in_packets, bytes = traffic->in_bytes;
         int rc = ssh_event_dopoll(session->event, 0);
         if (rc == SSH_AGAIN || rc == SSH_ERROR)
+            return false;
+        if (traffic->in_packets != packets && traffic->in_bytes - bytes < LITTLE)
             return false;
         /* Going on after an error would put another one in its place. */
         if (session->closing || is_paused(session) || is_lost(session))
@@ -165,12 +176,17 @@ static bool drive(struct session *session)
     return true;
 }
 
+/* The loop says again that there is more: to be expected where there are more channels. */
 static void receive(struct session *session)
 {
     struct event *event;
     struct err err = {0};
+    bool may_read = session->link.ready;
     int rc;
-    while (!session->closing && (rc = ask_next(&session->ask, &event, &err)) != 0) {
+    session->link.ready = false;
+    while (!session->closing && (may_read || ask_has_queued(&session->ask)) &&
+           (rc = ask_next(&session->ask, &event, &err)) != 0) {
+        may_read = may_read && session->n_channels > 1;
         if (rc < 0) {
             session_link_lost(session, &err);
             return;
@@ -349,7 +365,7 @@ static void run(struct session *session) __attribute__((noreturn));
 static void run(struct session *session)
 {
     while (true) {
-        arm_watchdog();
+        arm_watchdog(session);
         bool more = drive(session);
         if (session->tcp.ready)
             acknowledge_at_once(session);
@@ -370,13 +386,15 @@ static void run(struct session *session)
 
 void serve_or_exit(int tcp_fd, int link_fd, const struct offer *offer, const struct filter *filter)
 {
-    static struct session session = {.epoll_fd = -1, .tcp = {.fd = -1}, .link = {.fd = -1}};
+    static struct session session = {
+        .epoll_fd = -1, .tcp = {.fd = -1, .ready = true}, .link = {.fd = -1}};
     struct err err = {0};
     session.offer = offer;
     session.ask.link = (struct ipc){
         .fd = link_fd, .link = LINK_SESSION, .self = FROM_PEER, .state = STATE_PREAUTH};
     provider_set_master(&session.ask);
-    arm_watchdog();
+    session.now_ms = over_clock();
+    arm_watchdog(&session);
     /* From the filter on nothing but the listed system calls is possible; only then is the peer
      * listened to. */
     if (start(&session, &err) < 0 || open_session(&session, tcp_fd, &err) < 0 ||

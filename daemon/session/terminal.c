@@ -139,8 +139,8 @@ void terminal_attach(struct channel *channel, struct event *event)
     struct session *session = channel->session;
     if (!terminal_is_on(channel) || channel->phase != CHANNEL_RUNNING || channel->out.pipe.fd >= 0)
         return;
-    if (pump_attach(session, &channel->input, steal_fd(&event->fds[0]), true) < 0 ||
-        pump_attach(session, &channel->out.pipe, steal_fd(&event->fds[1]), false) < 0) {
+    if (pump_attach_input(&channel->input, steal_fd(&event->fds[0])) < 0 ||
+        pump_attach_output(session, &channel->out.pipe, steal_fd(&event->fds[1])) < 0) {
         session_close(session, true, "out of resources");
         return;
     }
