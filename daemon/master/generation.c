@@ -243,9 +243,9 @@ void generation_refused(struct server *server, size_t n_errors, const char *why)
         .number = server->generation_count + 1, .n_errors = n_errors, .reason = why};
     server->metrics.counters.reloads[false]++;
     server->metrics.counters.last_reload = false;
+    audit_reload(server, &reload);
     log_line(LOG_LEVEL_ERROR, "reload refused: %s; generation %" PRIu64 " stays", why,
              server->current->number);
-    audit_reload(server, &reload);
     notify_reloaded(server, false);
     reload_result_set(&server->last_reload, why, n_errors);
     control_news(server);
@@ -271,9 +271,9 @@ static void make_current(struct generation *generation)
         server_apply_settings(server);
         totals_apply(server, generation->policy);
         zygote_renew(server);
+        record_loaded(generation);
         log_line(LOG_LEVEL_INFO, "reloaded: generation %" PRIu64 ", %zu tenants",
                  generation->number, generation->policy->n_tenants);
-        record_loaded(generation);
         reload_result_set(&server->last_reload, NULL, 0);
         control_apply(server, &generation->policy->server);
         control_news(server);

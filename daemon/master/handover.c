@@ -87,11 +87,11 @@ static void refuse(struct handover *handover, const char *why)
 {
     struct server *server = handover->server;
     struct audit_handover event = {.reason = why, .from = POSTERN_VERSION};
+    audit_handover(server, &event);
     log_line(LOG_LEVEL_ERROR,
              "not re-executed: %s; this process goes on as before. Put that right and send "
              "SIGUSR2 again; a restart works in any case, but ends all commands",
              why);
-    audit_handover(server, &event);
     forget(handover);
 }
 
