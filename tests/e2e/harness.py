@@ -481,6 +481,11 @@ Host *
             raise AssertionError(f"zygotes: {zygotes}")
         return zygotes[0]
 
+    def wait_new_zygote(self, old):
+        """Until there is another one, alone: for a while there may be both, or none."""
+        wait_until(lambda: (lambda pids: len(pids) == 1 and old not in pids)(
+            self.sessions_and_zygotes()[1]), 20, "another zygote")
+
     def exec_pids(self):
         """Processes of sandboxes: those below posternd with a tenant's uid."""
         return sorted(pid for pid in descendants(self.process.pid) if uid_of(pid) >= FIRST_UID)

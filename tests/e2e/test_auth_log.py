@@ -98,7 +98,7 @@ class Words(Attempts):
 
 
 class NotInTime(PosternTest):
-    server_args = {"log_level": "info", "server": "login-grace = 1s\n"}
+    server_args = {"log_level": "info", "server": f"login-grace = {2 * PATIENCE}s\n"}
 
     def test_timeout(self):
         with paramiko.Transport(("127.0.0.1", self.server.port)) as transport:

@@ -142,8 +142,9 @@ shell   = /bin/bash
         client = self.server.popen_ssh("acme", "echo up; cat")
         self.assertEqual(client.stdout.readline(), b"up\n")
         leaf = self.leaf()
-        pids = {int(pid) for pid in read(leaf, "cgroup.procs").split()}
-        self.assertEqual(pids, set(self.server.exec_pids()))
+        # The shell may only just be starting the other command.
+        pids = wait_until(lambda: (lambda found: found == set(self.server.exec_pids()) and found)(
+            {int(pid) for pid in read(leaf, "cgroup.procs").split()}), 10, "all in the leaf")
         self.assertGreaterEqual(len(pids), 2)
         start = self.server.audit(event="start")[-1]
         self.assertEqual(os.path.basename(leaf), start["exec"])

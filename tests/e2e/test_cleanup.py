@@ -130,24 +130,22 @@ class Deaths(CleanupTest):
         os.kill(session, signal.SIGSEGV)
         client.communicate(timeout=20 * PATIENCE)
         self.assertEqual(client.returncode, 255)
-        self.assert_gone()
-        # Nobody gets a second guess at a layout: sessions now come from a fresh zygote.
-        wait_until(lambda: self.server.zygote_pid() != before, 10, "a new zygote")
-        self.assert_serves("127.0.0.3")
         self.server.wait_log(r"error +session of connection \S+ from 127\.0\.0\.6 port \d+ died: "
                              r"killed \(signal 11\)", start=begun)
         self.server.wait_log(r"warning +127\.0\.0\.6 is not served for 10 s", start=begun)
         got = self.server.ssh("acme", "echo on", options=["BindAddress=127.0.0.6"])
         self.assertEqual((got.code, got.out), (255, b""))
+        self.assert_gone()
+        # Nobody gets a second guess at a layout: sessions now come from a fresh zygote.
+        self.server.wait_new_zygote(before)
+        self.assert_serves("127.0.0.3")
 
     def test_zygote_is_killed(self):
         client = self.server.popen_ssh("acme", "echo up; cat", options=["BindAddress=127.0.0.4"])
         self.assertEqual(client.stdout.readline(), b"up\n")
         before = self.server.zygote_pid()
         os.kill(before, signal.SIGKILL)
-        wait_until(lambda: [p for p in descendants(self.server.process.pid)
-                            if p != before and p not in self.server.session_pids()], 10)
-        time.sleep(0.5)
+        self.server.wait_new_zygote(before)
         self.assert_serves("127.0.0.5")
         client.kill()
         client.wait()

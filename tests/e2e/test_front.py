@@ -229,7 +229,8 @@ class Floods(Front):
             if i % 500 == 0:
                 self.assertTrue(echoes())
         self.assertTrue(echoes())
-        self.assertLessEqual(len(server.session_pids()), 42)
+        # Those who have given way may be dying still.
+        wait_until(lambda: len(server.session_pids()) <= 42, 10, "no more sessions than may be")
         # Somebody new gets in while they are all there, and so does the next.
         for i in range(3):
             wait_until(lambda: self.ssh_from(f"127.0.17.{1 + i}").out == b"in\n", 20, "a login")

@@ -91,7 +91,7 @@ class Front6(PosternTest):
 
     def test_penalties(self):
         """Who of a network misbehaves has all of it wait, and nobody else."""
-        server = self.begin("source-exempt = none\nlogin-grace = 1s\n")
+        server = self.begin(f"source-exempt = none\nlogin-grace = {2 * PATIENCE}s\n")
         for source in (A, A2, A, A2):
             self.assert_served(source)
         server.wait_log(r"warning +fd00:a:0:1::/64 is not served for 10 s: connections that did not log in")

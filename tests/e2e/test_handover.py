@@ -187,12 +187,13 @@ class HandoverTest(PosternTest):
         return re.findall(DONE, self.server.log())[-1]
 
     def refused(self, pattern):
-        start = len(self.server.log())
+        start, told = len(self.server.log()), len(self.server.audit(event="handover"))
         self.signal()
         found = self.server.wait_log(r"not re-executed: (.*); this process goes on as before", 90,
                                      start)
         self.assertRegex(found.group(1), pattern)
-        self.assertEqual(self.server.audit(event="handover")[-1]["result"], "refused")
+        self.assertEqual([r["result"] for r in self.server.audit(event="handover")[told:]],
+                         ["refused"])
 
     def assertServes(self, user="acme"):
         self.assertRan(self.server.ssh(user, "echo here"), out=b"here\n")
@@ -277,7 +278,8 @@ class NothingIsLost(HandoverTest):
         """Of each command one beginning and one end, with what it was."""
         starts = self.server.audit(event="start")
         talks = {r["exec"] for r in starts if "while read" in r["command"]}
-        ends = [r for r in self.server.audit(event="end") if r["exec"] in talks]
+        ends = wait_until(lambda: (lambda found: len(found) >= n and found)(
+            [r for r in self.server.audit(event="end") if r["exec"] in talks]), 30, "their records")
         self.assertEqual(sorted(r["exit"] for r in ends), list(range(n)))
         longest = max(r["wall_ms"] for r in ends)
         for record in ends:
@@ -549,9 +551,16 @@ class InCgroups(HandoverTest):
         self.addCleanup(self.server.stop)
 
     def remove_cgroup(self):
-        for path in (f"{self.own}/daemon", self.own):
-            if os.path.exists(path):
-                os.rmdir(path)
+        def gone():
+            for path in (f"{self.own}/daemon", self.own):
+                try:
+                    os.rmdir(path)
+                except FileNotFoundError:
+                    pass
+                except OSError:
+                    return False
+            return True
+        wait_until(gone, 10, f"an empty {self.own}")
 
     def only_daemon(self):
         wait_until(lambda: test_cgroup.below(self.own) == ["daemon"], 30, "nothing but the daemon")

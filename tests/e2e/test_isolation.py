@@ -141,6 +141,10 @@ class Sessions(PosternTest):
 
 
 class Processes(PosternTest):
+    def setUp(self):
+        wait_until(lambda: not self.server.session_pids() and not self.server.worker_pids(), 10,
+                   "the end of what was before")
+
     def test_the_picture(self):
         """One master; one spawner, one zygote, one signer; a session per connection; a worker per exec."""
         clients = [self.server.popen_ssh("acme", "echo up; cat") for _ in range(2)]

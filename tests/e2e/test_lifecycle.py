@@ -196,7 +196,7 @@ class Listening(Lifecycle):
                 said = b"" if os.path.exists("/dev/log") else (
                     b"posternd: warning: there is no syslog at /dev/log, so the log is lost; "
                     b"-d logs to standard error\n")
-                self.assertEqual(starter.communicate(timeout=5), (b"", said))
+                self.assertEqual(starter.communicate(timeout=5 * PATIENCE), (b"", said))
         finally:
             starter.stdout.close()
             starter.stderr.close()
@@ -227,7 +227,7 @@ class Listening(Lifecycle):
         self.refused(66, re.escape(self.server.host_keys[0]), "-f", self.server.config)
 
     def test_idle_connections_end_by_themselves(self):
-        self.server.extra = "login-grace = 1s\n"
+        self.server.extra = f"login-grace = {2 * PATIENCE}s\n"
         self.server.write_config()
         self.server.start()
         for greeting in (b"", b"SSH-2.0-x\r\n", b"GET / HTTP/1.0\r\n\r\n", b"\0" * 5000):

@@ -171,6 +171,11 @@ class MetricsTest(PosternTest):
     def ended(self, count):
         self.server.wait_audit(count, event="end")
 
+    def all_ended(self, count):
+        """With their connections."""
+        self.ended(count)
+        wait_until(lambda: self.now()("postern_connections") == 0, what="the end of the connections")
+
 
 class Counting(MetricsTest):
     def test_the_difference_is_what_was_done(self):
@@ -269,7 +274,7 @@ class Counting(MetricsTest):
         self.assertEqual(after("postern_queue_length"), 0)
 
     def test_limits_and_refused_connections(self):
-        self.configure("max-connections = 2\nlogin-grace = 1s\nsource-exempt = none\n")
+        self.configure(f"max-connections = 2\nlogin-grace = {2 * PATIENCE}s\nsource-exempt = none\n")
         self.start()
         server = self.server
         before = self.now()
@@ -363,7 +368,7 @@ class Tool(MetricsTest):
     def test_prints_what_the_file_has(self):
         self.start()
         self.assertRan(self.server.ssh("acme", "true"))
-        self.ended(1)
+        self.all_ended(1)
         written, printed = self.next_file(), self.now()
         self.assertEqual(written.families.keys(), printed.families.keys())
         moving = {"postern_cpu_seconds_total", "postern_resident_memory_bytes"}
@@ -373,7 +378,7 @@ class Tool(MetricsTest):
     def test_json(self):
         self.start()
         self.assertRan(self.server.ssh("acme", "echo x"), out=b"x\n")
-        self.ended(1)
+        self.all_ended(1)
         plain = self.now()
         got = self.postern("--json")
         self.assertEqual((got.code, got.err), (0, b""), got)
@@ -480,7 +485,11 @@ class File(MetricsTest):
         self.start()
         self.next_file()
         start = len(self.server.log())
-        shutil.rmtree(self.dir)
+
+        def removed():
+            shutil.rmtree(self.dir, ignore_errors=True)  # a file may come or go meanwhile
+            return not os.path.exists(self.dir)
+        wait_until(removed, what="the directory to be gone")
         self.server.wait_log(r"metrics-file = \S+ can't be written: No such file", start=start)
         # Long enough for some more attempts.
         for _ in range(3):

@@ -191,8 +191,10 @@ class Lost(ReloadTest):
         self.assertRegex(err, rf"\Apostern: denied: {GONE} {EXEC_ID}\n\Z")
         # Not even if the login comes back meanwhile.
         self.reload(POLICY)
-        if not running.exit_status_ready():
-            self.assertEqual(read(login.run("echo no"))[0], 126)
+        try:
+            self.assertIn(read(login.run("echo no"))[0], (126, -1))
+        except (paramiko.SSHException, EOFError):
+            pass  # the three seconds were over, and the connection with them
         self.assertEqual(read(running)[0], 143)
         self.assert_gone(login, GONE)
         self.assertEqual(read(self.login().run("echo on")), (0, b"on\n", ""))
@@ -306,7 +308,7 @@ class Stays(ReloadTest):
         self.stop()
 
     def test_a_key_that_expires_while_it_is_connected(self):
-        soon = time.gmtime(time.time() + 4)
+        soon = time.gmtime(time.time() + 5 * PATIENCE)
         self.server.user_key("alice", options=time.strftime('expiry-time="%Y%m%d%H%M%SZ"', soon))
         self.start()
         login = self.login()
