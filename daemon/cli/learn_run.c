@@ -131,7 +131,14 @@ static void read_reports(int fd, struct seen *seen, struct learn_end *end)
 {
     unsigned char buf[REPORT_MAX];
     struct report report;
-    for (ssize_t n; (n = recv(fd, buf, sizeof buf, MSG_DONTWAIT)) > 0;) {
+    for (;;) {
+        ssize_t n = recv(fd, buf, sizeof buf, MSG_DONTWAIT);
+        /* Its worker has ended without having read all that it was told; what it had said itself
+         * comes behind that. */
+        if (n < 0 && errno == ECONNRESET)
+            continue;
+        if (n <= 0)
+            break;
         if (report_decode(buf, (size_t)n, &report) < 0)
             continue;
         if (report.type == REPORT_FAILED) {

@@ -9,7 +9,8 @@ import subprocess
 import tempfile
 import time
 
-from harness import PATIENCE, POSTERN, PosternTest, clean_env, main, run, status_of, wait_until
+from harness import (PATIENCE, POSTERN, PosternTest, clean_env, descendants, main, run, status_of,
+                     wait_until)
 from test_cgroup import MOUNT, WRITABLE
 
 UID = 1700000000 + os.getpid()  # nobody else's
@@ -353,6 +354,34 @@ class Learn(PosternTest):
             return not left
         wait_until(gone, what="the end of all that it started")
 
+    def interrupt(self, learn):
+        """Two signals that wait at once would be one."""
+        learn.send_signal(signal.SIGINT)
+        wait_until(lambda: not int(status_of(learn.pid)["ShdPnd"], 16) & 1 << signal.SIGINT - 1,
+                   what="the signal to be taken")
+
+    def test_a_worker_that_has_not_heard_all(self):
+        """What it says of the end counts, whatever it was told meanwhile and did not read."""
+        argv = [POSTERN, "learn", "-f", self.new_server().config, "--user", str(UID), "--", "sh",
+                "-c", "trap '' INT; echo begun; sleep 1000; sleep 1000"]
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, env=clean_env("/nonexistent")) as learn:
+            self.assertEqual(learn.stderr.readline(), b"begun\n")
+            worker, = [pid for pid in descendants(learn.pid)
+                       if status_of(pid)["NSpid"].split()[1:] == ["1"]]
+            os.kill(worker, signal.SIGSTOP)
+            for _ in range(2):
+                self.interrupt(learn)
+            time.sleep(0.5)  # for some words of it: the more, the likelier one is left over
+            for pid in descendants(worker):
+                os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: not descendants(worker), what="the end of the command")
+            os.kill(worker, signal.SIGCONT)
+            _, err = learn.communicate(timeout=30 * PATIENCE)
+        self.assertEqual(learn.returncode, 0, err)
+        self.assertIn(b"was killed by SIGKILL", err)
+        self.assertNothingRuns()
+
     def test_interruption(self):
         server = self.new_server()
         argv = [POSTERN, "learn", "-f", server.config, "--user", str(UID), "--"]
@@ -363,10 +392,9 @@ class Learn(PosternTest):
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                   env=clean_env("/nonexistent")) as learn:
                 self.assertEqual(learn.stderr.readline(), b"begun\n")
-                learn.send_signal(signal.SIGINT)
-                while end == b"SIGKILL" and learn.poll() is None:
-                    time.sleep(0.05)  # two at once would be one
-                    learn.send_signal(signal.SIGINT)
+                self.interrupt(learn)
+                if end == b"SIGKILL":
+                    self.interrupt(learn)
                 out, err = learn.communicate(timeout=30 * PATIENCE)
                 self.assertEqual(learn.returncode, 0, err)
             self.assertIn(b"was killed by " + end, err)
