@@ -42,6 +42,7 @@ PREFIX = "postern-e2e-"
 # What these tests and other programs of this tree, which may run meanwhile, name their directories.
 NOT_OF_A_SERVER = (PREFIX, "postern-bench-", "postern-deb.", "postern-lines-", "postern-package.",
                    "postern-uids.", "postern-unit-", "postern-vm.")
+OURS = ("posternd", "postern-session", "postern-signer", "postern-spawner")
 LIVE = set()  # pids of the posternds of this process that are running on purpose
 
 DEMO_POLICY = """
@@ -389,7 +390,7 @@ Host *
         others = set().union(*({pid} | set(descendants(pid, table)) for pid in LIVE))
         left = [f"process {pid} ({comm})" for pid, comm in descendants(os.getpid(), table).items()
                 if pid not in others
-                and (comm in ("posternd", "postern-session") or uid_of(pid) >= FIRST_UID)]
+                and (comm in OURS or uid_of(pid) >= FIRST_UID)]
         left += [f"mount {m}" for m in mounts() - self.mounts_before if PREFIX not in m]
         left += [f"entry {e}" for e in watched_entries() - self.entries_before]
         return left
@@ -469,6 +470,11 @@ Host *
     def session_pids(self):
         """The processes that serve a connection: children of the zygote."""
         return self.sessions_and_zygotes()[0]
+
+    def only_session(self):
+        """The process of the one connection that there is; others may be ending."""
+        return wait_until(lambda: (lambda pids: len(pids) == 1 and pids)(self.session_pids()), 10,
+                          "one session")[0]
 
     def signer_pids(self):
         """The processes that hold the host keys: one per generation that somebody still needs."""

@@ -208,7 +208,7 @@ class Audit(AccountTest):
         client = self.server.popen_ssh("quiet", "echo up; exec sleep 300",
                                        options=["BindAddress=127.0.0.2"])
         self.assertEqual(client.stdout.readline(), b"up\n")
-        session, = self.server.session_pids()
+        session = self.server.only_session()
         os.kill(session, signal.SIGKILL)
         client.communicate(timeout=30 * PATIENCE)
         _, end = self.server.last_exec()

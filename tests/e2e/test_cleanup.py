@@ -115,7 +115,7 @@ class Deaths(CleanupTest):
 
     def test_session_is_killed(self):
         client = self.stubborn("127.0.0.2")
-        session, = self.server.session_pids()
+        session = self.server.only_session()
         os.kill(session, signal.SIGKILL)
         client.communicate(timeout=20 * PATIENCE)
         self.assertEqual(client.returncode, 255)
@@ -124,7 +124,7 @@ class Deaths(CleanupTest):
 
     def test_session_crashes(self):
         client = self.stubborn("127.0.0.6")
-        session, = self.server.session_pids()
+        session = self.server.only_session()
         before = self.server.zygote_pid()
         begun = len(self.server.log())
         os.kill(session, signal.SIGSEGV)

@@ -95,8 +95,11 @@ class Secrets(PosternTest):
                    for algorithm in ALGORITHMS]
         for client in clients:
             self.assertEqual(client.stdout.readline(), b"up\n")
+        begun = len(self.server.log())
         self.assertIn("reloaded", self.server.reload())
+        self.server.wait_log("zygote ready", 20, begun)
         self.assertRan(self.server.ssh("acme", "echo on"), 0, b"on\n")
+        wait_until(lambda: len(self.server.session_pids()) == len(clients), 10, "that one's end")
         signers = self.server.signer_pids()
         self.assertEqual(len(signers), 2)
         secrets = {}
@@ -293,8 +296,8 @@ class Reload(PosternTest):
                         r"a usable private key in OpenSSH or PEM format; make one with `ssh-keygen "
                         r"-t ed25519 -N '' -f \S+`; the old one goes on; trying again in 250 ms")
         self.assertRan(server.ssh("acme", "echo on"), 0, b"on\n")
-        server.write(os.path.basename(server.host_keys[0]), good, 0o600)
         before = len(server.log())
+        server.write(os.path.basename(server.host_keys[0]), good, 0o600)
         server.wait_log("zygote ready", 30, before)
         self.assertRan(server.ssh("acme", "echo on"), 0, b"on\n")
 

@@ -224,7 +224,7 @@ class Memory(ManyTest):
         """PSS of the session in KiB for each channel that `stall` stalls."""
         async with self.connect() as conn:
             await conn.run("true")
-            pid, = self.server.session_pids()
+            pid = self.server.only_session()
             before = pss_kib(pid)
             held = [await stall(conn) for _ in range(self.STALLED)]
             now, steady = 0, 0

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 
-from harness import (POSTERN, POSTERND, PREFIX, SANITIZED, SOURCE, PosternTest, main, processes,
+from harness import (PATIENCE, POSTERN, POSTERND, PREFIX, SANITIZED, SOURCE, PosternTest, main, processes,
                      rss_kib, run, wait_until)
 
 sys.path.insert(0, os.path.join(SOURCE, "tests/bench"))
@@ -226,7 +226,7 @@ class Loading(PosternTest):
     def begin_load(self):
         self.idle = self.threads()
         self.server.process.send_signal(signal.SIGHUP)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 20 * PATIENCE
         while self.threads() == self.idle:
             self.assertLess(time.monotonic(), deadline, "no thread began to load")
 
