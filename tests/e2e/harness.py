@@ -335,7 +335,7 @@ Host *
         """SIGHUP; the log line that answers it."""
         before = len(self.log())
         self.process.send_signal(signal.SIGHUP)
-        found = wait_until(lambda: re.search(r"(reloaded: generation .*|reload refused: .*)",
+        found = wait_until(lambda: re.search(r"(reloaded: generation .*|reload refused: .*)\n",
                                              self.log()[before:]), 20, "reload")
         return found.group(1)
 
