@@ -227,7 +227,7 @@ class Logins(Policy):
         def account(user):
             start = len(server.log())
             server.ssh(user, "true", key="carol")
-            server.wait_log(r"connection \S+ closed", start=start)
+            server.wait_log(r"Connection closed by .* \[preauth\]\n", start=start)
             # The operator's log tells them apart, as sshd's does; nothing else does.
             text = re.sub("(invalid|authenticating) user ", "", server.log()[start:])
             text = text.replace(user, "USER")
