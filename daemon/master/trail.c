@@ -114,16 +114,23 @@ static int follow_name(struct trail *trail)
     return -1;
 }
 
+/* A regular file, which ours is, is written without a wait. */
+static ssize_t write_part(const struct trail *trail, const char *data, size_t len)
+{
+    return trail->kind == TRAIL_FILE ? write(trail->fd, data, len)
+                                     : nowait_write(trail->fd, data, len);
+}
+
 /* Returns 0 when the line is written, or -1 with errno. */
 static int write_line(struct trail *trail, struct trail_line *line)
 {
     if (trail->kind == TRAIL_JOURNAL)
         return journal_send(trail->fd, line->data, line->len);
-    if (trail->torn && nowait_write(trail->fd, "\n", 1) != 1)
+    if (trail->torn && write_part(trail, "\n", 1) != 1)
         return -1;
     trail->torn = false;
     while (line->written < line->len) {
-        ssize_t n = nowait_write(trail->fd, line->data + line->written, line->len - line->written);
+        ssize_t n = write_part(trail, line->data + line->written, line->len - line->written);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
