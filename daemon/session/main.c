@@ -21,15 +21,20 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
 enum { LINK_FD = 3 };
 
+/* As ps(1) shows them: the zygote, and what it has forked beforehand; and who has a connection. */
+#define ZYGOTE_NAME  "postern-zygote"
+#define SESSION_NAME "postern-session"
+
 struct child {
     struct child *next;
     pid_t pid;
-    uint64_t conn;
+    uint64_t conn; /* 0: none yet */
 };
 
 struct zygote {
@@ -38,6 +43,10 @@ struct zygote {
     struct offer offer;
     struct filter filter;
     struct child *children;
+    /* One that is ready beforehand: a connection need not wait for a fork. */
+    struct child *spare; /* of children, or NULL */
+    int spare_pidfd;
+    struct ipc spare_link;
 };
 
 static struct ipc_in in;
@@ -107,50 +116,105 @@ static void say_failed_and_exit(struct zygote *zygote, const struct err *err)
     _exit(EXIT_FAILURE);
 }
 
-static void run_session(struct zygote *zygote, int tcp_fd, int link_fd) __attribute__((noreturn));
+static void run_session(struct zygote *zygote, int connections_fd) __attribute__((noreturn));
 
-static void run_session(struct zygote *zygote, int tcp_fd, int link_fd)
+/* The child: waits for the one connection that it will get. */
+static void run_session(struct zygote *zygote, int connections_fd)
 {
+    struct ipc connections = zygote->link;
+    struct err err = {0};
     sigset_t none;
     sigemptyset(&none);
     ipc_close(&zygote->link);
     close_fd(&zygote->signal_fd);
+    connections.fd = connections_fd;
     if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
         _exit(EXIT_FAILURE);
-    serve_or_exit(tcp_fd, link_fd, &zygote->offer, &zygote->filter);
+    struct session *session = serve_prepare(&zygote->offer);
+    /* The zygote has ended. */
+    if (ipc_recv(&connections, &in, true, &err) != IPC_OK)
+        _exit(EXIT_SUCCESS);
+    ipc_close(&connections);
+    if (prctl(PR_SET_NAME, SESSION_NAME) < 0)
+        _exit(EXIT_FAILURE);
+    serve_or_exit(session, ipc_take_fd(&in, 0), ipc_take_fd(&in, 1), &zygote->filter);
 }
 
-/* Returns a pidfd of the new session, or -1. */
-static int fork_session(struct zygote *zygote, uint64_t conn)
+static void drop_spare(struct zygote *zygote)
 {
-    cleanup_fd int tcp_fd = ipc_take_fd(&in, 0);
-    cleanup_fd int link_fd = ipc_take_fd(&in, 1);
+    zygote->spare = NULL;
+    close_fd(&zygote->spare_pidfd);
+    ipc_close(&zygote->spare_link);
+}
+
+/* Nobody else would reap it. */
+static void end_spare(struct zygote *zygote)
+{
+    if (zygote->spare == NULL)
+        return;
+    (void)kill(zygote->spare->pid, SIGKILL);
+    (void)waitpid(zygote->spare->pid, NULL, 0);
+}
+
+/* Returns 0, or -1: there is none. */
+static int fork_spare(struct zygote *zygote)
+{
+    int fds[2];
+    struct err err = {0};
+    if (zygote->spare != NULL)
+        return 0;
+    if (ipc_pair(fds, &err) < 0)
+        return -1;
+    cleanup_fd int ours = fds[0], theirs = fds[1];
     struct child *child = malloc(sizeof *child);
     if (child == NULL)
         return -1;
     pid_t pid = fork();
-    if (pid == 0)
-        run_session(zygote, steal_fd(&tcp_fd), steal_fd(&link_fd));
+    if (pid == 0) {
+        close_fd(&ours);
+        run_session(zygote, steal_fd(&theirs));
+    }
     if (pid < 0) {
         free(child);
         return -1;
     }
     /* It can't be reaped, and its number not used again, before we come back to the loop. */
-    int pidfd = pidfd_open(pid, 0);
-    if (pidfd < 0) {
+    zygote->spare_pidfd = pidfd_open(pid, 0);
+    if (zygote->spare_pidfd < 0) {
         (void)kill(pid, SIGKILL);
         free(child);
         return -1;
     }
-    *child = (struct child){.next = zygote->children, .pid = pid, .conn = conn};
-    zygote->children = child;
+    *child = (struct child){.next = zygote->children, .pid = pid};
+    zygote->children = zygote->spare = child;
+    zygote->spare_link = zygote->link;
+    zygote->spare_link.fd = steal_fd(&ours);
+    zygote->spare_link.self = FROM_MASTER;
+    return 0;
+}
+
+/* The connection of the message in `in`. Returns a pidfd of the session that has it, or -1. */
+static int use_spare(struct zygote *zygote)
+{
+    struct err err = {0};
+    if (zygote->spare == NULL ||
+        ipc_send(&zygote->spare_link, &in.msg, in.fds, in.n_fds, false, &err) != IPC_OK) {
+        drop_spare(zygote);
+        return -1;
+    }
+    int pidfd = steal_fd(&zygote->spare_pidfd);
+    zygote->spare->conn = in.msg.req_accept.conn;
+    drop_spare(zygote);
     return pidfd;
 }
 
 static int accept_connection(struct zygote *zygote, struct err *err)
 {
     uint64_t conn = in.msg.req_accept.conn;
-    cleanup_fd int pidfd = fork_session(zygote, conn);
+    cleanup_fd int pidfd = use_spare(zygote);
+    /* It died, or there was no room for one then. */
+    if (pidfd < 0 && fork_spare(zygote) == 0)
+        pidfd = use_spare(zygote);
     struct ipc_msg msg = {.type = MSG_ANS_ACCEPT, .ans_accept = {.conn = conn, .ok = pidfd >= 0}};
     return ipc_send(&zygote->link, &msg, &pidfd, pidfd >= 0 ? 1 : 0, true, err) == IPC_OK ? 0 : -1;
 }
@@ -178,9 +242,13 @@ static int reap_children(struct zygote *zygote, struct err *err)
                 continue;
             struct child *child = *at;
             uint64_t conn = child->conn;
+            bool is_spare = child == zygote->spare;
             *at = child->next;
             free(child);
-            if (say_died(zygote, conn, status, err) < 0)
+            if (is_spare)
+                drop_spare(zygote);
+            /* One that was dropped had no connection, either. */
+            else if (conn != 0 && say_died(zygote, conn, status, err) < 0)
                 return -1;
             break;
         }
@@ -211,6 +279,7 @@ static int run(struct zygote *zygote, struct err *err)
             if (accept_connection(zygote, err) < 0)
                 return -1;
             ipc_drop_fds(&in);
+            (void)fork_spare(zygote);
             break;
         }
     }
@@ -221,7 +290,9 @@ int main(int argc, char **argv)
     struct err err = {0};
     struct zygote zygote = {
         .link = {.fd = LINK_FD, .link = LINK_ZYGOTE, .self = FROM_PEER, .state = STATE_STARTING},
-        .signal_fd = -1};
+        .signal_fd = -1,
+        .spare_pidfd = -1,
+        .spare_link = {.fd = -1}};
     (void)argv;
     if (argc != 1 || close_range(LINK_FD + 1, ~0U, 0) < 0 || clearenv() != 0 ||
         ipc_recv(&zygote.link, &in, true, &err) != IPC_OK) {
@@ -230,10 +301,14 @@ int main(int argc, char **argv)
     }
     if (set_signals(&zygote, &err) < 0 || set_up(&zygote, &err) < 0)
         say_failed_and_exit(&zygote, &err);
+    (void)prctl(PR_SET_NAME, ZYGOTE_NAME);
     struct ipc_msg ready = {.type = MSG_ZYGOTE_READY};
     if (ipc_send(&zygote.link, &ready, NULL, 0, true, &err) != IPC_OK)
         return EXIT_FAILURE;
     zygote.link.state = STATE_READY;
     warm_settle();
-    return run(&zygote, &err) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    (void)fork_spare(&zygote);
+    int rc = run(&zygote, &err);
+    end_spare(&zygote);
+    return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -99,12 +99,10 @@ static int set_version(ssh_bind bind, const char *version, struct err *err)
     return 0;
 }
 
-ssh_session offer_session(const struct offer *offer, const char *version, struct err *err)
+ssh_session offer_session(const struct offer *offer, struct err *err)
 {
     /* Never "zlib": that one inflates what comes before anybody has logged in. */
     const char *compression = offer->compression ? "none,zlib@openssh.com" : "none";
-    if (set_version(offer->bind, version, err) < 0)
-        return NULL;
     ssh_session session = ssh_new();
     if (session == NULL) {
         err_set(err, 0, "no memory for a session");
@@ -121,6 +119,16 @@ ssh_session offer_session(const struct offer *offer, const char *version, struct
     ssh_set_auth_methods(session, SSH_AUTH_METHOD_PUBLICKEY);
     ssh_set_blocking(session, 0);
     return session;
+}
+
+int offer_connect(const struct offer *offer, ssh_session session, int fd, const char *version,
+                  struct err *err)
+{
+    if (set_version(offer->bind, version, err) < 0)
+        return -1;
+    if (ssh_bind_accept_fd(offer->bind, session, fd) != SSH_OK)
+        return err_set(err, 0, "accept: %s", ssh_get_error(offer->bind));
+    return 0;
 }
 
 void offer_send_banner(const struct offer *offer, ssh_session session)

@@ -21,9 +21,12 @@ struct offer {
 /* Returns 0, or -1 with err: libssh lacks an algorithm, or memory ran out. */
 int offer_make(struct offer *offer, const struct msg_evt_setup *setup, struct err *err);
 
-/* A session for the one connection of this process, which it is to begin with this version. NULL
+/* A session for the one connection of this process. NULL with err. */
+ssh_session offer_session(const struct offer *offer, struct err *err);
+/* Its connection: fd, which is libssh's from then on. It begins with this version. Returns 0, or -1
  * with err. */
-ssh_session offer_session(const struct offer *offer, const char *version, struct err *err);
+int offer_connect(const struct offer *offer, ssh_session session, int fd, const char *version,
+                  struct err *err);
 
 /* Whether users' signatures may be by this algorithm. */
 bool offer_accepts(const struct offer *offer, const char *algorithm);

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/rand.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -102,9 +103,8 @@ static int watch(const struct session *session, struct stream *stream, uint32_t 
 
 static int open_session(struct session *session, int tcp_fd, struct err *err)
 {
-    session->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     session->tcp.fd = fcntl(tcp_fd, F_DUPFD_CLOEXEC, 0);
-    if (session->epoll_fd < 0 || session->tcp.fd < 0)
+    if (session->tcp.fd < 0)
         return err_set(err, errno, "descriptors");
     session->link.fd = session->ask.link.fd;
     session->watched = EPOLLIN;
@@ -112,19 +112,8 @@ static int open_session(struct session *session, int tcp_fd, struct err *err)
         watch(session, &session->tcp, EPOLLIN, EPOLL_CTL_ADD, err) < 0 ||
         watch(session, &session->link, EPOLLIN, EPOLL_CTL_ADD, err) < 0)
         return -1;
-    session->ssh = offer_session(session->offer, session->version, err);
-    if (session->ssh == NULL)
-        return -1;
-    ssh_set_counters(session->ssh, NULL, &session->traffic);
-    auth_listen(session);
-    requests_listen(session);
     /* libssh owns tcp_fd from here on. */
-    if (ssh_bind_accept_fd(session->offer->bind, session->ssh, tcp_fd) != SSH_OK)
-        return err_set(err, 0, "accept: %s", ssh_get_error(session->offer->bind));
-    session->event = ssh_event_new();
-    if (session->event == NULL)
-        return err_set(err, 0, "no memory");
-    return 0;
+    return offer_connect(session->offer, session->ssh, tcp_fd, session->version, err);
 }
 
 /* By the master's word: who this is for and within which bounds. */
@@ -384,24 +373,59 @@ static void run(struct session *session)
     }
 }
 
-void serve_or_exit(int tcp_fd, int link_fd, const struct offer *offer, const struct filter *filter)
+/* libcrypto's generators have to be seeded anew in every process. */
+static int seed(struct err *err)
+{
+    unsigned char random[16];
+    if (RAND_bytes(random, sizeof random) != 1 || RAND_priv_bytes(random, sizeof random) != 1)
+        return err_set(err, 0, "libcrypto has no random numbers");
+    return 0;
+}
+
+/* All but what the connection decides; to be tried again if it failed. */
+static int prepare(struct session *session, struct err *err)
+{
+    if (session->event != NULL)
+        return 0;
+    if (seed(err) < 0)
+        return -1;
+    if (session->epoll_fd < 0 && (session->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) < 0)
+        return err_set(err, errno, "epoll");
+    if (session->ssh == NULL && (session->ssh = offer_session(session->offer, err)) == NULL)
+        return -1;
+    ssh_set_counters(session->ssh, NULL, &session->traffic);
+    auth_listen(session);
+    requests_listen(session);
+    session->event = ssh_event_new();
+    return session->event != NULL ? 0 : err_set(err, 0, "no memory");
+}
+
+struct session *serve_prepare(const struct offer *offer)
 {
     static struct session session = {
         .epoll_fd = -1, .tcp = {.fd = -1, .ready = true}, .link = {.fd = -1}};
     struct err err = {0};
     session.offer = offer;
-    session.ask.link = (struct ipc){
+    /* The connection that it fails for is to hear of it. */
+    (void)prepare(&session, &err);
+    return &session;
+}
+
+void serve_or_exit(struct session *session, int tcp_fd, int link_fd, const struct filter *filter)
+{
+    struct err err = {0};
+    session->ask.link = (struct ipc){
         .fd = link_fd, .link = LINK_SESSION, .self = FROM_PEER, .state = STATE_PREAUTH};
-    provider_set_master(&session.ask);
-    session.now_ms = over_clock();
-    arm_watchdog(&session);
+    provider_set_master(&session->ask);
+    session->now_ms = over_clock();
+    arm_watchdog(session);
     /* From the filter on nothing but the listed system calls is possible; only then is the peer
      * listened to. */
-    if (start(&session, &err) < 0 || open_session(&session, tcp_fd, &err) < 0 ||
-        filter_install(filter, &err) < 0) {
+    if (start(session, &err) < 0 || prepare(session, &err) < 0 ||
+        open_session(session, tcp_fd, &err) < 0 || filter_install(filter, &err) < 0) {
         TELL(LOG_LEVEL_INFO, "session: %s", err.text);
         _exit(EXIT_FAILURE);
     }
-    greet(&session);
-    run(&session);
+    greet(session);
+    run(session);
 }

@@ -42,7 +42,7 @@ PREFIX = "postern-e2e-"
 # What these tests and other programs of this tree, which may run meanwhile, name their directories.
 NOT_OF_A_SERVER = (PREFIX, "postern-bench-", "postern-deb.", "postern-lines-", "postern-package.",
                    "postern-uids.", "postern-unit-", "postern-vm.")
-OURS = ("posternd", "postern-session", "postern-signer", "postern-spawner")
+OURS = ("posternd", "postern-session", "postern-zygote", "postern-signer", "postern-spawner")
 LIVE = set()  # pids of the posternds of this process that are running on purpose
 
 DEMO_POLICY = """
@@ -460,12 +460,13 @@ Host *
         return start, end
 
     def sessions_and_zygotes(self):
-        """The processes that run postern-session: those forked by another one, and the others."""
+        """The processes that run postern-session: those with a connection, and the zygotes."""
         table = processes()
         ours = {pid for pid in descendants(self.process.pid, table)
                 if exe_of(pid) == os.path.realpath(SESSION)}
-        sessions = {pid for pid in ours if table[pid][0] in ours}
-        return sorted(sessions), sorted(ours - sessions)
+        forked = {pid for pid in ours if table[pid][0] in ours}
+        sessions = {pid for pid in forked if table[pid][2] == "postern-session"}
+        return sorted(sessions), sorted(ours - forked)
 
     def session_pids(self):
         """The processes that serve a connection: children of the zygote."""
@@ -475,6 +476,11 @@ Host *
         """The process of the one connection that there is; others may be ending."""
         return wait_until(lambda: (lambda pids: len(pids) == 1 and pids)(self.session_pids()), 10,
                           "one session")[0]
+
+    def spare_pids(self):
+        """Sessions that were forked beforehand and have no connection yet."""
+        return sorted(pid for pid, comm in descendants(self.zygote_pid()).items()
+                      if comm == "postern-zygote")
 
     def signer_pids(self):
         """The processes that hold the host keys: one per generation that somebody still needs."""

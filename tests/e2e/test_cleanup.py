@@ -1,6 +1,7 @@
 """Whatever dies, and however: no process, mount or directory is left, and the rest goes on."""
 import os
 import signal
+import socket
 import time
 
 from harness import (PATIENCE, PosternTest, descendants, main, mounts, processes, wait_until,
@@ -139,6 +140,50 @@ class Deaths(CleanupTest):
         # Nobody gets a second guess at a layout: sessions now come from a fresh zygote.
         self.server.wait_new_zygote(before)
         self.assert_serves("127.0.0.3")
+
+    def spare(self):
+        return wait_until(lambda: (lambda p: p[0] if len(p) == 1 else None)(
+            self.server.spare_pids()), 10, "a session that is forked beforehand")
+
+    def test_a_spare_session_becomes_the_next_one(self):
+        spare = self.spare()
+        client = self.server.popen_ssh("acme", "echo up; cat", options=["BindAddress=127.0.0.7"])
+        self.assertEqual(client.stdout.readline(), b"up\n")
+        self.assertIn(spare, self.server.session_pids())
+        self.assertNotEqual(self.spare(), spare)
+        client.communicate(timeout=20 * PATIENCE)
+        self.assert_gone()
+
+    def test_a_spare_session_is_killed(self):
+        for signo in (signal.SIGKILL, signal.SIGSEGV):
+            zygote, spare, begun = self.server.zygote_pid(), self.spare(), len(self.server.log())
+            os.kill(spare, signo)
+            wait_until(lambda: spare not in self.server.spare_pids(), 10, "its end")
+            # It had no peer who could have had a hand in it.
+            self.assert_serves("127.0.0.8")
+            self.assertEqual(self.server.zygote_pid(), zygote)
+            self.assertNotIn(" died", self.server.log()[begun:])
+            self.assertNotEqual(self.spare(), spare)
+        self.assert_gone()
+
+    def test_a_stopped_spare_session_holds_nobody_up(self):
+        stopped, begun = self.spare(), len(self.server.log())
+        os.kill(stopped, signal.SIGSTOP)
+        with socket.create_connection(("127.0.0.1", self.server.port)):
+            wait_until(lambda: len(self.server.spare_pids()) == 2, 10, "the next one")
+            self.assert_serves("127.0.0.9")
+            os.kill(stopped, signal.SIGCONT)
+            wait_until(lambda: stopped in self.server.session_pids(), 10, "the session")
+        self.assert_gone()
+        self.assertNotIn(" died", self.server.log()[begun:])
+
+    def test_a_spare_session_ends_with_its_zygote(self):
+        spare, zygote = self.spare(), self.server.zygote_pid()
+        os.kill(zygote, signal.SIGKILL)
+        wait_until(lambda: spare not in descendants(os.getpid()), 10, "its end")
+        wait_until(lambda: self.server.sessions_and_zygotes()[1] not in ([], [zygote]), 10,
+                   "a new zygote")
+        self.assert_serves("127.0.0.10")
 
     def test_zygote_is_killed(self):
         client = self.server.popen_ssh("acme", "echo up; cat", options=["BindAddress=127.0.0.4"])

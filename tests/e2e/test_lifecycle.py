@@ -320,7 +320,7 @@ class Reloading(Lifecycle):
 
     def test_many_reloads_leave_no_spawners(self):
         server = self.server.start()
-        wait_until(lambda: len(descendants(server.process.pid)) <= 3, 10)
+        wait_until(lambda: len(descendants(server.process.pid)) <= 4, 10)
         count = len(descendants(server.process.pid))
         for _ in range(10):
             self.assertRegex(server.reload(), r"\Areloaded: ")
