@@ -1,5 +1,6 @@
 #include "chan.h"
 #include "cleanup.h"
+#include "cork.h"
 #include "over.h"
 #include "pump.h"
 #include "recording.h"
@@ -260,10 +261,12 @@ static void send_end(struct channel *channel)
         TRACE("ch %u: carried %" PRIu64 " bytes in, %" PRIu64 " out, %" PRIu64 " err", channel->id,
               channel->input_bytes, channel->out.bytes, channel->err.bytes);
     TRACE("ch %u -> eof", channel->id);
+    cork_hold();
     (void)ssh_channel_send_eof(channel->ssh);
     if (channel->phase == CHANNEL_ENDING)
         send_exit(channel);
     TRACE("ch %u -> close", channel->id);
+    cork_release();
     (void)ssh_channel_close(channel->ssh);
     /* It would answer on a channel that is closed. */
     channel->callbacks.channel_pty_request_function = NULL;

@@ -7,6 +7,7 @@
 #include "over.h"
 #include "overhear.h"
 #include "provider.h"
+#include "random_pool.h"
 #include "requests.h"
 #include "tell.h"
 
@@ -377,6 +378,7 @@ static void run(struct session *session)
 static int seed(struct err *err)
 {
     unsigned char random[16];
+    random_pool_start();
     if (RAND_bytes(random, sizeof random) != 1 || RAND_priv_bytes(random, sizeof random) != 1)
         return err_set(err, 0, "libcrypto has no random numbers");
     return 0;
