@@ -134,7 +134,7 @@ static int name_login(const char **name, char *buf, size_t len)
     return 0;
 }
 
-int command_start(const struct sandbox_template *tpl, const struct sandbox_job *job, int ruleset,
+int command_start(const struct sandbox_template *tpl, const struct order *order, int ruleset,
                   struct command *out, enum report_stage *stage)
 {
     static char stack[CHILD_STACK] __attribute__((aligned(64)));
@@ -142,16 +142,16 @@ int command_start(const struct sandbox_template *tpl, const struct sandbox_job *
     static const char *login[2];
     static char name[PATH_LEN_MAX];
     struct start start = {.tpl = tpl,
-                          .argv = job->argv,
-                          .envp = job->envp,
-                          .terminal = job->terminal != NULL,
+                          .argv = order->argv,
+                          .envp = order->envp,
+                          .terminal = order->stdio[0] < 0,
                           .ruleset = ruleset,
                           .listener = -1};
     *stage = STAGE_EXEC;
-    if (list_tries(&start, job->argv[0] != NULL ? job->argv[0] : "", paths, sizeof paths) < 0)
+    if (list_tries(&start, order->argv[0] != NULL ? order->argv[0] : "", paths, sizeof paths) < 0)
         return -1;
-    if (job->login) {
-        login[0] = job->argv[0];
+    if (order->login) {
+        login[0] = order->argv[0];
         if (name_login(&login[0], name, sizeof name) < 0)
             return -1;
         start.argv = login;

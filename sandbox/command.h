@@ -5,6 +5,7 @@
 #ifndef POSTERN_SANDBOX_COMMAND_H
 #define POSTERN_SANDBOX_COMMAND_H
 
+#include "order.h"
 #include "report.h"
 #include "sandbox.h"
 
@@ -15,10 +16,10 @@ struct command {
 };
 
 /*
- * Runs job->argv under tpl->filter and a Landlock layer of its own. Returns 0 once execve has
+ * Runs order->argv under tpl->filter and a Landlock layer of its own. Returns 0 once execve has
  * succeeded, or -1 with errno, *stage and out->why; there is no process then.
  */
-int command_start(const struct sandbox_template *tpl, const struct sandbox_job *job, int ruleset,
+int command_start(const struct sandbox_template *tpl, const struct order *order, int ruleset,
                   struct command *out, enum report_stage *stage);
 
 #endif

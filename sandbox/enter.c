@@ -34,13 +34,7 @@ static int fail(int num)
 int enter_descriptors(const struct sandbox_job *job, int workspace, int devpts)
 {
     enum { CLEAR = 16 };
-    const bool terminal = job->terminal != NULL;
-    const int given[] = {terminal ? -1 : job->stdio[0],
-                         terminal ? -1 : job->stdio[1],
-                         terminal ? -1 : job->stdio[2],
-                         job->report_fd,
-                         workspace,
-                         devpts};
+    const int given[] = {-1, -1, -1, job->report_fd, workspace, devpts};
     _Static_assert(array_len(given) == WORKER_FDS, "one for each number");
     int high[WORKER_FDS];
     for (int i = 0; i < WORKER_FDS; i++) {
@@ -52,7 +46,7 @@ int enter_descriptors(const struct sandbox_job *job, int workspace, int devpts)
     for (int i = 0; i < WORKER_FDS; i++) {
         if (high[i] < 0)
             (void)close(i);
-        else if (dup3(high[i], i, i < WORKER_REPORT_FD ? 0 : O_CLOEXEC) < 0)
+        else if (dup3(high[i], i, O_CLOEXEC) < 0)
             return -1;
     }
     return close_range(WORKER_FDS, ~0U, 0);
@@ -79,7 +73,10 @@ static int reset_process(void)
     /* A session keyring is inherited, and whoever inherits it possesses its keys. */
     if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
         return -1;
-    return setsid() < 0 || prctl(PR_SET_NAME, "worker") < 0 ? -1 : 0;
+    if (setsid() < 0 || prctl(PR_SET_NAME, "worker") < 0)
+        return -1;
+    /* It may wait for its order for long, and must not outlive the spawner meanwhile. */
+    return prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 static int mount_tmpfs(const char *where, unsigned long flags, const char *options)
@@ -272,11 +269,12 @@ static int set_untouchable(void)
     return prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
-int enter(const struct sandbox_template *tpl, const struct sandbox_job *job,
-          enum report_stage *stage)
+/* What needs root comes first, what builds before what confines. */
+int enter_build(const struct sandbox_template *tpl, const struct sandbox_job *job,
+                enum report_stage *stage)
 {
-    /* What needs root comes first, what builds before what confines. The mount namespace is a copy
-     * of the template's, so all that is mounted here ends with this exec. */
+    /* The mount namespace is a copy of the template's, so all that is mounted here ends with this
+     * exec. */
     *stage = STAGE_MOUNT;
     if (mount_private(tpl->spec, job) < 0)
         return -1;
@@ -294,10 +292,19 @@ int enter(const struct sandbox_template *tpl, const struct sandbox_job *job,
     if (set_hostname() < 0)
         return -1;
 
-    /* Priorities and limits while root may still change them in either direction; NPROC before the
-     * uid, whose processes it counts, so that the kernel checks it from the first one on. */
+    /* Priorities while root may still change them in either direction. */
     *stage = STAGE_RLIMIT;
-    if (reset_process() < 0 || set_limits(tpl->spec, job) < 0)
+    return reset_process();
+}
+
+/* The uid comes only now: to wait with it would use up one of the tasks that its owner may have. */
+int enter_confine(const struct sandbox_template *tpl, const struct sandbox_job *job,
+                  enum report_stage *stage)
+{
+    /* Limits as root, too; NPROC before the uid, whose processes it counts, so that the kernel
+     * checks it from the first one on. */
+    *stage = STAGE_RLIMIT;
+    if (set_limits(tpl->spec, job) < 0)
         return -1;
 
     /* The bounding set and the securebits can be given up only with a capability that goes with

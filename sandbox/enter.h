@@ -11,18 +11,24 @@
 enum { WORKER_REPORT_FD = 3, WORKER_WORKSPACE_FD, WORKER_DEVPTS_FD, WORKER_FDS };
 
 /*
- * Takes job->stdio to 0-2 unless a terminal is to be there, job->report_fd to WORKER_REPORT_FD,
- * `workspace` and `devpts`, if they are not -1, to WORKER_WORKSPACE_FD and WORKER_DEVPTS_FD, and
- * closes everything else. Returns 0, or -1 with errno.
+ * Takes job->report_fd to WORKER_REPORT_FD, `workspace` and `devpts`, if they are not -1, to
+ * WORKER_WORKSPACE_FD and WORKER_DEVPTS_FD, and closes everything else. Returns 0, or -1 with errno.
  */
 int enter_descriptors(const struct sandbox_job *job, int workspace, int devpts);
 
 /*
  * Run by pid 1 of the new namespaces, as root, after enter_descriptors(): builds what is private to
- * one exec, gives up everything, and confines itself. On return the caller may only run the
- * command. Returns the Landlock ruleset it is under (CLOEXEC), or -1 with errno and *stage.
+ * one exec. Returns 0, or -1 with errno and *stage.
  */
-int enter(const struct sandbox_template *tpl, const struct sandbox_job *job,
-          enum report_stage *stage);
+int enter_build(const struct sandbox_template *tpl, const struct sandbox_job *job,
+                enum report_stage *stage);
+
+/*
+ * After that, when the command's descriptors are there: gives up everything, and confines the
+ * caller, who may only run the command from then on. Returns the Landlock ruleset it is under
+ * (CLOEXEC), or -1 with errno and *stage.
+ */
+int enter_confine(const struct sandbox_template *tpl, const struct sandbox_job *job,
+                  enum report_stage *stage);
 
 #endif

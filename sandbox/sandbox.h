@@ -35,15 +35,13 @@ struct terminal_spec {
     size_t modes_len;
 };
 
+/* What a sandbox is built for, but for the command itself, which its worker is told (order.h). */
 struct sandbox_job {
-    const char *const *argv; /* argv[0] is looked up in PATH of envp when it has no slash */
-    const char *const *envp; /* complete; nothing is added */
     const char *user_name;   /* for passwd, group; never a path */
     uid_t uid;               /* not root's, nor is gid */
     gid_t gid;               /* and no other groups */
     uint32_t project;        /* that quotas of a kept workspace are counted by */
-    int stdio[3];            /* borrowed; become fds 0, 1 and 2 of the command */
-    int report_fd;           /* borrowed; SOCK_SEQPACKET end for report.h messages */
+    int report_fd;           /* borrowed; SOCK_SEQPACKET end for report.h and the order */
     int shared;              /* borrowed; WORKSPACE_CONNECTION: from sandbox_share() */
     bool in_network;         /* NETWORK_NONE: the caller is in an empty one for it (netns.h) */
     bool has_cgroup;         /* it runs in a cgroup of its own, as NETWORK_EGRESS must: */
@@ -56,8 +54,6 @@ struct sandbox_job {
     /* The job may make terminals; one that the client has asked for is its fds 0, 1 and 2. */
     bool ptys;
     const struct terminal_spec *terminal; /* or NULL; with ptys only */
-
-    bool login; /* argv is one word, which the command is told with a '-', like a login shell */
 };
 
 /*
@@ -81,8 +77,8 @@ int sandbox_share(const struct sandbox_template *tpl, uid_t owner, gid_t group, 
                   struct err *err);
 
 /*
- * Starts the worker, pid 1 of a new sandbox, which enters it and runs the job; how it went is told
- * on job->report_fd alone (report.h). The caller ends up in the template's mount namespace
+ * Starts the worker, pid 1 of a new sandbox, which builds what is private to it, awaits its order on
+ * job->report_fd (order.h) and runs that; how it went is told there alone (report.h). The caller ends up in the template's mount namespace
  * (setns(2)) and with an empty capability bounding set, and is the parent that must reap *pid: the
  * worker dies with it. Returns 0 and owns *pidfd and, of a job with a terminal, *terminal, its
  * outer side (both CLOEXEC); or -1. `terminal` may be NULL where there is none.

@@ -4,6 +4,7 @@
 #include "command.h"
 #include "enter.h"
 #include "notes.h"
+#include "order.h"
 #include "profile.h"
 #include "report.h"
 #include "syscall_args.h"
@@ -58,7 +59,10 @@ static void fail_and_exit(int fd, enum report_stage stage, int num, enum report_
 {
     const struct report report = {
         .type = REPORT_FAILED, .stage = stage, .err_num = num, .why = why};
+    char waste;
     send_report(fd, &report);
+    /* An order that nobody has read would make our end look like a fault of the socket. */
+    (void)recv(fd, &waste, sizeof waste, MSG_DONTWAIT);
     _exit(1);
 }
 
@@ -265,7 +269,15 @@ void worker_run(const struct sandbox_template *tpl, const struct sandbox_job *jo
     if (enter_descriptors(job, workspace, devpts) < 0)
         fail_and_exit(job->report_fd, STAGE_STDIO, errno, WHY_NONE);
     enum report_stage stage = STAGE_MOUNT;
-    int ruleset = enter(tpl, job, &stage);
+    struct order order;
+    if (enter_build(tpl, job, &stage) < 0)
+        fail_and_exit(WORKER_REPORT_FD, stage, errno, WHY_NONE);
+    int got = order_receive(WORKER_REPORT_FD, &order);
+    if (got == 0)
+        _exit(0);
+    if (got < 0 || (order.stdio[0] < 0) != (job->terminal != NULL))
+        fail_and_exit(WORKER_REPORT_FD, STAGE_STDIO, got < 0 ? errno : EBADMSG, WHY_NONE);
+    int ruleset = enter_confine(tpl, job, &stage);
     if (ruleset < 0)
         fail_and_exit(WORKER_REPORT_FD, stage, errno, WHY_NONE);
     if (check_notif_sizes() < 0)
@@ -276,7 +288,7 @@ void worker_run(const struct sandbox_template *tpl, const struct sandbox_job *jo
     worker.signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
     if (worker.signals < 0)
         fail_and_exit(WORKER_REPORT_FD, STAGE_FORK, errno, WHY_NONE);
-    if (command_start(tpl, job, ruleset, &worker.command, &stage) < 0)
+    if (command_start(tpl, &order, ruleset, &worker.command, &stage) < 0)
         fail_and_exit(WORKER_REPORT_FD, stage, errno, worker.command.why);
     /* The command alone holds its ends, so that readers of its output see the end of it. */
     for (int fd = 0; fd < WORKER_REPORT_FD; fd++)

@@ -1,6 +1,7 @@
 #include "learn_run.h"
 #include "cleanup.h"
 #include "learn_trace.h"
+#include "order.h"
 #include "profile.h"
 
 #include <errno.h>
@@ -88,13 +89,13 @@ static int links_open(struct links *links, struct err *err)
 static void __attribute__((noreturn))
 spawn_and_exit(const struct sandbox_template *tpl, const struct learn_job *of, struct links *links)
 {
+    const struct order order = {.argv = of->argv,
+                                .envp = of->envp,
+                                .stdio = {of->stdio[0], of->stdio[1], of->stdio[2]}};
     const struct sandbox_job job = {
-        .argv = of->argv,
-        .envp = of->envp,
         .user_name = of->user_name,
         .uid = of->uid,
         .gid = of->gid,
-        .stdio = {of->stdio[0], of->stdio[1], of->stdio[2]},
         .report_fd = links->report[1],
         .shared = -1,
         .cgroup = -1,
@@ -107,10 +108,11 @@ spawn_and_exit(const struct sandbox_template *tpl, const struct learn_job *of, s
     sigfillset(&all);
     (void)sigprocmask(SIG_SETMASK, &all, NULL);
     close_fd(&links->go[1]);
+    int sent = order_send(links->report[0], &order, &err);
     close_fd(&links->report[0]);
     if (read(links->go[0], &byte, 1) != 1)
         _exit(1);
-    if (sandbox_spawn(tpl, &job, &pid, &pidfd, NULL, &err) < 0) {
+    if (sent < 0 || sandbox_spawn(tpl, &job, &pid, &pidfd, NULL, &err) < 0) {
         (void)!write(links->error[1], &err, sizeof err);
         _exit(1);
     }

@@ -1,6 +1,7 @@
 #include "cgroup.h"
 #include "cleanup.h"
 #include "host_limits.h"
+#include "order.h"
 #include "report.h"
 #include "sandbox.h"
 #include "self_test.h"
@@ -126,20 +127,21 @@ static int start(const struct run *run, const char *const *argv, struct life *li
         return err_set(err, errno, "socketpair");
     life->report = report[0];
     cleanup_fd int told = report[1];
+    const struct order order = {
+        .argv = argv, .envp = envp, .stdio = {run->probe, theirs, theirs}};
     const struct sandbox_job job = {
-        .argv = argv,
-        .envp = envp,
         .user_name = tenant->name,
         .uid = tenant->uid,
         .gid = tenant->gid,
         .project = tenant->project,
-        .stdio = {run->probe, theirs, theirs},
         .report_fd = told,
         .shared = run->shared,
         .has_cgroup = run->place->cgroup >= 0,
         .cgroup = run->place->cgroup,
         .tasks_total = tenant->total.tasks == SPEC_INFINITY ? 0 : tenant->total.tasks,
     };
+    if (order_send(life->report, &order, err) < 0)
+        return -1;
     return sandbox_spawn(run->tpl, &job, &life->worker, &life->pidfd, NULL, err);
 }
 

@@ -27,7 +27,6 @@ enum {
     IPC_DATAGRAM_MAX = 256 * 1024,
     IPC_COMMAND_MAX = 65536,
     IPC_ENV_MAX = 65536, /* bytes of all names or all values of one exec */
-    IPC_ARGV_MAX = 98304,
     IPC_ENV_NAME_MAX = 256,
     IPC_ENV_VALUE_MAX = 4096,
     IPC_USER_MAX = 256,
@@ -257,17 +256,14 @@ enum recorded { RECORDED_NOT, RECORDED_WHOLE, RECORDED_FULL, RECORDED_INCOMPLETE
     F(u32, signo, 255)                                                                             \
     F(u32, status, 255)
 
-/* Start an exec; fds: stdin, stdout and stderr of the command, unless it has a terminal; the
- * worker's report end; then, if `cgroup`, the directory of its cgroup, whose limits these
- * controllers keep (cgroup.h); and, if `shared`, last the workspace that the execs of its
- * connection share. memory: what it may use, in bytes, UINT64_MAX: any. */
+/* Make a sandbox for an exec; fds: the worker's report end, where it finds its order (order.h);
+ * then, if `cgroup`, the directory of its cgroup, whose limits these controllers keep (cgroup.h);
+ * and, if `shared`, last the workspace that the execs of its connection share. memory: what it may
+ * use, in bytes, UINT64_MAX: any. */
 #define FIELDS_REQ_SPAWN(F)                                                                        \
     F(u64, exec, UINT64_MAX)                                                                       \
     F(u32, tenant, UINT32_MAX)                                                                     \
     F(u32, sandbox, UINT32_MAX)                                                                    \
-    F(strv, argv, IPC_ARGV_MAX)                                                                    \
-    F(strv, envp, IPC_ARGV_MAX)                                                                    \
-    F(u8, login, 1)                                                                                \
     FIELDS_TERMINAL(F)                                                                             \
     F(u8, shared, 1)                                                                               \
     F(u8, cgroup, 1)                                                                               \
@@ -376,7 +372,7 @@ enum recorded { RECORDED_NOT, RECORDED_WHOLE, RECORDED_FULL, RECORDED_INCOMPLETE
     X(EVT_DIED, evt_died, LINK_ZYGOTE, FROM_PEER, STATE_READY, 0, 0)                               \
     X(SPAWNER_READY, spawner_ready, LINK_SPAWNER, FROM_PEER, STATE_STARTING, 0, 1)                 \
     X(SPAWNER_FAILED, spawner_failed, LINK_SPAWNER, FROM_PEER, STATE_STARTING, 0, 0)               \
-    X(REQ_SPAWN, req_spawn, LINK_SPAWNER, FROM_MASTER, STATE_READY, 1, 6)                          \
+    X(REQ_SPAWN, req_spawn, LINK_SPAWNER, FROM_MASTER, STATE_READY, 1, 3)                          \
     X(ANS_SPAWN, ans_spawn, LINK_SPAWNER, FROM_PEER, STATE_READY, 0, 3)                            \
     X(EVT_KEYS, evt_keys, LINK_SIGNER, FROM_MASTER, STATE_STARTING, 1, IPC_KEYS_MAX)               \
     X(SIGNER_READY, signer_ready, LINK_SIGNER, FROM_PEER, STATE_STARTING, 0, 0)                    \

@@ -333,7 +333,7 @@ int exec_start(struct connection *connection, const struct msg_req_exec *req,
     if (plumbing_open(&p, decision->terminal, err) < 0 ||
         leaf_make(server, decision->login.tenant, exec, &exec->leaf, err) < 0 ||
         (exec->job = job_make(exec, req, decision, &p, err)) == NULL || watch(exec, &p, err) < 0 ||
-        job_submit(exec, err) < 0) {
+        plumbing_send_order(&p, decision, exec->report_fd, err) < 0 || job_submit(exec, err) < 0) {
         plumbing_close(&p);
         exec_free(exec);
         return -1;

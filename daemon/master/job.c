@@ -3,6 +3,7 @@
 #include "generation.h"
 #include "leaf.h"
 #include "log.h"
+#include "order.h"
 #include "share.h"
 
 #include <errno.h>
@@ -10,17 +11,17 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* A job as it is sent to the spawner; it owns the command's ends of pipes and report socket. */
+/* A job as it is sent to the spawner; it owns the worker's end of the report socket. */
 struct spawn_job {
-    struct ipc_msg msg; /* argv, envp and modes point into `vectors` */
-    int fds[4];         /* -1: not there */
-    char vectors[];
+    struct ipc_msg msg;
+    int report;
+    unsigned char modes[]; /* of the terminal, if it has one; in msg */
 };
 
 static void job_free(struct spawn_job *job)
 {
-    for (size_t i = 0; job != NULL && i < array_len(job->fds); i++)
-        close_fd(&job->fds[i]);
+    if (job != NULL)
+        close_fd(&job->report);
     free(job);
 }
 
@@ -103,6 +104,16 @@ int plumbing_open(struct plumbing *p, bool terminal, struct err *err)
     return 0;
 }
 
+int plumbing_send_order(const struct plumbing *p, const struct decision *decision, int report,
+                        struct err *err)
+{
+    const struct order order = {.argv = (const char *const *)decision->argv,
+                                .envp = (const char *const *)decision->envp,
+                                .login = decision->login_shell,
+                                .stdio = {p->in[1], p->out[1], p->err[1]}};
+    return order_send(report, &order, err);
+}
+
 static void set_terminal(struct msg_req_spawn *spawn, const struct msg_req_exec *req)
 {
     spawn->terminal = 1;
@@ -115,25 +126,14 @@ static void set_terminal(struct msg_req_spawn *spawn, const struct msg_req_exec 
 struct spawn_job *job_make(struct exec *exec, const struct msg_req_exec *req,
                            const struct decision *decision, struct plumbing *p, struct err *err)
 {
-    static char argv[IPC_ARGV_MAX], envp[IPC_ARGV_MAX];
-    struct wire_strv args, env;
-    if (wire_strv_pack(&args, (const char *const *)decision->argv, argv, sizeof argv) < 0 ||
-        wire_strv_pack(&env, (const char *const *)decision->envp, envp, sizeof envp) < 0) {
-        err_set(err, E2BIG, "argv or environment");
-        return NULL;
-    }
     size_t modes = decision->terminal ? req->modes.len : 0;
-    struct spawn_job *job = malloc(sizeof *job + args.len + env.len + modes);
+    struct spawn_job *job = malloc(sizeof *job + modes);
     if (job == NULL) {
         err_set(err, ENOMEM, "job");
         return NULL;
     }
-    memcpy(job->vectors, args.data, args.len);
-    memcpy(job->vectors + args.len, env.data, env.len);
-    args.data = job->vectors;
-    env.data = job->vectors + args.len;
     if (modes > 0)
-        memcpy(job->vectors + args.len + env.len, req->modes.data, modes);
+        memcpy(job->modes, req->modes.data, modes);
     const struct policy *policy = exec->generation->policy;
     job->msg = (struct ipc_msg){
         .type = MSG_REQ_SPAWN,
@@ -141,26 +141,17 @@ struct spawn_job *job_make(struct exec *exec, const struct msg_req_exec *req,
                       .tenant = (uint32_t)(decision->login.tenant - policy->tenants),
                       .sandbox = (uint32_t)decision->sandbox,
                       .memory = exec->limits.memory,
-                      .argv = args,
-                      .envp = env,
-                      .login = decision->login_shell,
-                      .modes = {(unsigned char *)job->vectors + args.len + env.len, modes}}};
+                      .modes = {job->modes, modes}}};
     if (decision->terminal)
         set_terminal(&job->msg.req_spawn, req);
-    int *theirs[] = {&p->in[1], &p->out[1], &p->err[1], &p->report[1]};
-    _Static_assert(array_len(theirs) == array_len(job->fds), "one for each descriptor of a job");
-    for (size_t i = 0; i < array_len(theirs); i++)
-        job->fds[i] = steal_fd(theirs[i]);
+    job->report = steal_fd(&p->report[1]);
     return job;
 }
 
 static enum ipc_result send_to_spawner(struct exec *exec, struct err *err)
 {
-    int fds[array_len(exec->job->fds) + 2];
-    size_t n = 0;
-    for (size_t i = 0; i < array_len(exec->job->fds); i++)
-        if (exec->job->fds[i] >= 0)
-            fds[n++] = exec->job->fds[i];
+    int fds[3] = {exec->job->report};
+    size_t n = 1;
     if (exec->leaf != NULL) {
         exec->job->msg.req_spawn.cgroup = 1;
         exec->job->msg.req_spawn.controllers = exec->server->cgroups->limits.controllers;

@@ -19,7 +19,12 @@ struct plumbing {
 int plumbing_open(struct plumbing *p, bool terminal, struct err *err);
 void plumbing_close(struct plumbing *p);
 
-/* Packs what the spawner needs and takes the command's ends of `p`. NULL with err on failure. */
+/* Tells the worker, by our end of its report socket, what to run, with the command's ends of `p`.
+ * Returns 0, or -1 with err. */
+int plumbing_send_order(const struct plumbing *p, const struct decision *decision, int report,
+                        struct err *err);
+
+/* Packs what the spawner needs and takes the worker's end of p->report. NULL with err on failure. */
 struct spawn_job *job_make(struct exec *exec, const struct msg_req_exec *req,
                            const struct decision *decision, struct plumbing *p, struct err *err);
 

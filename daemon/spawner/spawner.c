@@ -121,19 +121,8 @@ static int run_job(struct spawner *spawner, struct ipc_in *in, struct started *s
     const struct policy *policy = spawner->policy;
     if (req->tenant >= policy->n_tenants || req->sandbox >= policy->n_sandboxes)
         return err_set(err, 0, "no such tenant or sandbox");
-    if (req->argv.count == 0)
-        return err_set(err, 0, "no command");
-    const size_t n_stdio = req->terminal ? 0 : 3;
-    if (in->n_fds != n_stdio + 1U + req->cgroup + req->shared)
+    if (in->n_fds != 1U + req->cgroup + req->shared)
         return err_set(err, 0, "wrong number of descriptors");
-
-    cleanup_free const char **argv = calloc((size_t)req->argv.count + 1, sizeof *argv);
-    cleanup_free const char **envp = calloc((size_t)req->envp.count + 1, sizeof *envp);
-    if (argv == NULL || envp == NULL)
-        return err_set(err, ENOMEM, "job");
-    if (wire_strv_split(req->argv, argv, (size_t)req->argv.count + 1) < 0 ||
-        wire_strv_split(req->envp, envp, (size_t)req->envp.count + 1) < 0)
-        return err_set(err, 0, "malformed vector");
 
     const struct tenant *tenant = &policy->tenants[req->tenant];
     const struct sandbox_template *tpl = &spawner->templates[req->sandbox];
@@ -147,27 +136,21 @@ static int run_job(struct spawner *spawner, struct ipc_in *in, struct started *s
                                                 .modes = req->modes.data,
                                                 .modes_len = req->modes.len};
     struct sandbox_job job = {
-        .argv = argv,
-        .login = req->login,
-        .envp = envp,
         .user_name = tenant->name,
         .uid = tenant->uid,
         .gid = tenant->gid,
         .project = tenant->project,
         .ptys = tenant->pty,
         .terminal = req->terminal ? &terminal_spec : NULL,
-        .stdio = {-1, -1, -1},
-        .report_fd = in->fds[n_stdio],
+        .report_fd = in->fds[0],
         .shared = req->shared ? in->fds[in->n_fds - 1] : made,
         .has_cgroup = req->cgroup,
-        .cgroup = req->cgroup ? in->fds[n_stdio + 1] : -1,
+        .cgroup = req->cgroup ? in->fds[1] : -1,
         .controllers = req->controllers,
         .memory = req->memory,
         .memory_total = tenant->total.memory,
         .tasks_total = tenant->total.tasks,
     };
-    for (size_t i = 0; i < n_stdio; i++)
-        job.stdio[i] = in->fds[i];
     struct running worker = {.uid = tenant->uid, .network = -1};
     if (reserve_worker(spawner, err) < 0 ||
         enter_network(spawner, tpl->spec, worker.uid, &worker.network, err) < 0)
@@ -206,8 +189,8 @@ static int spawner_on_req_spawn(struct spawner *spawner, struct ipc_in *in, stru
     enum ipc_result sent = ipc_send(&spawner->link, &answer, fds, n_fds, true, err);
     for (size_t i = 0; i < n_fds; i++)
         close(fds[i]);
-    /* Our copies of the pipes would keep them open for ever; but where there is no worker the
-     * answer must be there before the end of its report socket. */
+    /* Our copy of its report socket would keep that open for ever; but where there is no worker the
+     * answer must be there before the end of it. */
     ipc_drop_fds(in);
     return sent == IPC_OK || sent == IPC_EOF ? 0 : -1;
 }

@@ -191,7 +191,7 @@ static const struct fault faults[] = {
     {"setresuid", -1, 0, STAGE_IDS},
     {"chdir", -1, EIO, STAGE_IDS},
     {"prctl", PR_SET_DUMPABLE, EINVAL, STAGE_NO_NEW_PRIVS},
-    {"prctl", PR_SET_PDEATHSIG, EINVAL, STAGE_NO_NEW_PRIVS},
+    {"prctl", PR_SET_PDEATHSIG, EINVAL, STAGE_RLIMIT},
     {"prctl", PR_SET_NO_NEW_PRIVS, EINVAL, STAGE_NO_NEW_PRIVS},
     {"prctl", PR_SET_NO_NEW_PRIVS, 0, STAGE_NO_NEW_PRIVS},
     {"landlock_create_ruleset", -1, ENOSYS, STAGE_LANDLOCK},

@@ -103,15 +103,11 @@ static void refuses_bad_names(void)
     for (size_t i = 0; i < array_len(names); i++) {
         int report[2], pidfd = -1;
         pid_t pid = -1;
-        const char *const argv[] = {"true", NULL}, *const envp[] = {NULL};
         CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) == 0);
-        const struct sandbox_job job = {.argv = argv,
-                                        .envp = envp,
-                                        .user_name = names[i],
+        const struct sandbox_job job = {.user_name = names[i],
                                         .uid = TEST_UID,
                                         .gid = TEST_GID,
                                         .project = TEST_PROJECT,
-                                        .stdio = {0, 1, 2},
                                         .report_fd = report[1]};
         struct err err;
         CHECK(sandbox_spawn(template_get(), &job, &pid, &pidfd, NULL, &err) == 0);

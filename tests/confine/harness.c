@@ -137,14 +137,12 @@ bool harness_try(const struct sandbox_template *tpl, const char *const *argv, st
     int in[2], out[2], report[2];
     CHECK(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0);
     CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) == 0);
+    const struct order order = {.argv = argv, .envp = envp, .stdio = {in[0], out[1], out[1]}};
     struct sandbox_job job = {
-        .argv = argv,
-        .envp = envp,
         .user_name = "acme",
         .uid = TEST_UID,
         .gid = TEST_GID,
         .project = TEST_PROJECT,
-        .stdio = {in[0], out[1], out[1]},
         .report_fd = report[1],
         .shared = shared_workspace,
         .has_cgroup = own_cgroup >= 0,
@@ -154,6 +152,7 @@ bool harness_try(const struct sandbox_template *tpl, const char *const *argv, st
     if (networks != NULL && tpl->spec->network == NETWORK_NONE)
         CHECK(netns_enter(networks, TEST_UID, &run->network, err) == 0);
     job.in_network = run->network >= 0;
+    CHECK(order_send(report[0], &order, err) == 0);
     bool started = sandbox_spawn(tpl, &job, &run->worker, &run->pidfd, NULL, err) == 0;
     close(in[0]);
     close(out[1]);

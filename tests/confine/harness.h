@@ -6,6 +6,7 @@
 #define POSTERN_TESTS_HARNESS_H
 
 #include "netns.h"
+#include "order.h"
 #include "report.h"
 #include "sandbox.h"
 

@@ -175,7 +175,7 @@ class SelfTest(PosternTest):
 
     def test_told_to_end(self):
         for signo in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            codes = (self.told_to_end(signo) for _ in range(50))
+            codes = (self.told_to_end(signo) for _ in range(200))
             self.assertEqual(next(code for code in codes if code is not None), -signo)
         ignored = self.told_to_end(signal.SIGHUP,
                                    preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
