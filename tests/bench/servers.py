@@ -45,6 +45,7 @@ ForceCommand {force}
 POLICY = """
 [sandbox "bench"]
 network = none
+tasks   = 4096
 
 [tenant "bench"]
 keys      = keys/bench
@@ -54,6 +55,7 @@ command   = /usr/bin/sleep {int}
 command   = /usr/bin/head -c {int} /dev/zero
 command   = /usr/bin/dd of=/dev/null bs=128k status=none
 max-execs = 1000
+max-connections = infinity
 """
 
 SERVER = """
