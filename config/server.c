@@ -349,6 +349,8 @@ static const struct schema_key server_keys[] = {
      .max = 100},
     {KEY("max-connections", KEY_SINGLE, "1000"), .parse = schema_count, AT(max_connections),
      .min = 1, .max = 100000},
+    {KEY("ready-sandboxes", KEY_SINGLE, "8"), .parse = schema_count, AT(ready_sandboxes),
+     .max = 1000},
     {KEY("max-startups", KEY_SINGLE, "50:30:100"), .set = server_set_max_startups},
     {KEY("max-startups-per-source", KEY_SINGLE, "20"), .parse = schema_count,
      AT(max_startups_source), .min = 1, .max = 10000, .infinite = true},

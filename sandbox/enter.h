@@ -12,7 +12,8 @@ enum { WORKER_REPORT_FD = 3, WORKER_WORKSPACE_FD, WORKER_DEVPTS_FD, WORKER_FDS }
 
 /*
  * Takes job->report_fd to WORKER_REPORT_FD, `workspace` and `devpts`, if they are not -1, to
- * WORKER_WORKSPACE_FD and WORKER_DEVPTS_FD, and closes everything else. Returns 0, or -1 with errno.
+ * WORKER_WORKSPACE_FD and WORKER_DEVPTS_FD, and closes everything else. Returns 0, or -1 with
+ * errno.
  */
 int enter_descriptors(const struct sandbox_job *job, int workspace, int devpts);
 

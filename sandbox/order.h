@@ -17,7 +17,7 @@ enum { ORDER_STRINGS_MAX = 98304 };
 struct order {
     const char *const *argv; /* argv[0] is looked up in PATH of envp when it has no slash */
     const char *const *envp; /* complete; nothing is added */
-    bool login; /* argv is one word, which the command is told with a '-', like a login shell */
+    bool login;   /* argv is one word, which the command is told with a '-', like a login shell */
     int stdio[3]; /* become fds 0, 1 and 2 of the command; -1: it has a terminal instead */
 };
 

@@ -37,19 +37,19 @@ struct terminal_spec {
 
 /* What a sandbox is built for, but for the command itself, which its worker is told (order.h). */
 struct sandbox_job {
-    const char *user_name;   /* for passwd, group; never a path */
-    uid_t uid;               /* not root's, nor is gid */
-    gid_t gid;               /* and no other groups */
-    uint32_t project;        /* that quotas of a kept workspace are counted by */
-    int report_fd;           /* borrowed; SOCK_SEQPACKET end for report.h and the order */
-    int shared;              /* borrowed; WORKSPACE_CONNECTION: from sandbox_share() */
-    bool in_network;         /* NETWORK_NONE: the caller is in an empty one for it (netns.h) */
-    bool has_cgroup;         /* it runs in a cgroup of its own, as NETWORK_EGRESS must: */
-    int cgroup;              /* borrowed; its directory, with the limits already in force */
-    unsigned controllers;    /* that keep them (cgroup.h); rlimits stand in for others */
-    uint64_t memory;         /* bytes, less than the spec has; or that, or 0: the spec's */
-    uint64_t memory_total;   /* of all jobs of this uid; SPEC_INFINITY or 0: any */
-    uint64_t tasks_total;    /* of all jobs of this uid, where CGROUP_PIDS isn't; 0: any number */
+    const char *user_name; /* for passwd, group; never a path */
+    uid_t uid;             /* not root's, nor is gid */
+    gid_t gid;             /* and no other groups */
+    uint32_t project;      /* that quotas of a kept workspace are counted by */
+    int report_fd;         /* borrowed; SOCK_SEQPACKET end for report.h and the order */
+    int shared;            /* borrowed; WORKSPACE_CONNECTION: from sandbox_share() */
+    bool in_network;       /* NETWORK_NONE: the caller is in an empty one for it (netns.h) */
+    bool has_cgroup;       /* it runs in a cgroup of its own, as NETWORK_EGRESS must: */
+    int cgroup;            /* borrowed; its directory, with the limits already in force */
+    unsigned controllers;  /* that keep them (cgroup.h); rlimits stand in for others */
+    uint64_t memory;       /* bytes, less than the spec has; or that, or 0: the spec's */
+    uint64_t memory_total; /* of all jobs of this uid; SPEC_INFINITY or 0: any */
+    uint64_t tasks_total;  /* of all jobs of this uid, where CGROUP_PIDS isn't; 0: any number */
 
     /* The job may make terminals; one that the client has asked for is its fds 0, 1 and 2. */
     bool ptys;
@@ -77,11 +77,12 @@ int sandbox_share(const struct sandbox_template *tpl, uid_t owner, gid_t group, 
                   struct err *err);
 
 /*
- * Starts the worker, pid 1 of a new sandbox, which builds what is private to it, awaits its order on
- * job->report_fd (order.h) and runs that; how it went is told there alone (report.h). The caller ends up in the template's mount namespace
- * (setns(2)) and with an empty capability bounding set, and is the parent that must reap *pid: the
- * worker dies with it. Returns 0 and owns *pidfd and, of a job with a terminal, *terminal, its
- * outer side (both CLOEXEC); or -1. `terminal` may be NULL where there is none.
+ * Starts the worker, pid 1 of a new sandbox, which builds what is private to it, awaits its order
+ * on job->report_fd (order.h) and runs that; how it went is told there alone (report.h). The caller
+ * ends up in the template's mount namespace (setns(2)) and with an empty capability bounding set,
+ * and is the parent that must reap *pid: the worker dies with it. Returns 0 and owns *pidfd and, of
+ * a job with a terminal, *terminal, its outer side (both CLOEXEC); or -1. `terminal` may be NULL
+ * where there is none.
  */
 int sandbox_spawn(const struct sandbox_template *tpl, const struct sandbox_job *job, pid_t *pid,
                   int *pidfd, int *terminal, struct err *err);

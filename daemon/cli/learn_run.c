@@ -89,9 +89,8 @@ static int links_open(struct links *links, struct err *err)
 static void __attribute__((noreturn))
 spawn_and_exit(const struct sandbox_template *tpl, const struct learn_job *of, struct links *links)
 {
-    const struct order order = {.argv = of->argv,
-                                .envp = of->envp,
-                                .stdio = {of->stdio[0], of->stdio[1], of->stdio[2]}};
+    const struct order order = {
+        .argv = of->argv, .envp = of->envp, .stdio = {of->stdio[0], of->stdio[1], of->stdio[2]}};
     const struct sandbox_job job = {
         .user_name = of->user_name,
         .uid = of->uid,

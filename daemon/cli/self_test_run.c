@@ -127,8 +127,7 @@ static int start(const struct run *run, const char *const *argv, struct life *li
         return err_set(err, errno, "socketpair");
     life->report = report[0];
     cleanup_fd int told = report[1];
-    const struct order order = {
-        .argv = argv, .envp = envp, .stdio = {run->probe, theirs, theirs}};
+    const struct order order = {.argv = argv, .envp = envp, .stdio = {run->probe, theirs, theirs}};
     const struct sandbox_job job = {
         .user_name = tenant->name,
         .uid = tenant->uid,

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "note.h"
 #include "presence.h"
+#include "ready.h"
 #include "recordings.h"
 #include "share.h"
 #include "terminate.h"
@@ -293,10 +294,52 @@ int exec_watch(struct exec *exec, struct err *err)
     return loop_add(exec->server->loop, &exec->source, exec->report_fd, on_report, err);
 }
 
-static int watch(struct exec *exec, struct plumbing *p, struct err *err)
+/* Its worker runs, or waits for its order: from now on it is to be ended in time. */
+static void on_worker(struct exec *exec)
 {
+    if (exec->killed)
+        (void)pidfd_send_signal(exec->pidfd, SIGKILL, NULL, 0);
+    terminate_when_time_is_over(exec);
+    log_line(LOG_LEVEL_DEBUG, "%s: worker started", exec->record.id);
+}
+
+/* Has its sandbox built. */
+static int ask_for_worker(struct exec *exec, const struct msg_req_exec *req,
+                          const struct decision *decision, struct plumbing *p, struct err *err)
+{
+    if (plumbing_open_report(p, err) < 0 ||
+        leaf_make(exec->server, decision->login.tenant, exec_spec(exec), exec->limits.memory,
+                  exec->record.id, &exec->leaf, err) < 0)
+        return -1;
+    leaf_watch(exec->leaf, exec);
+    exec->job = job_make(exec, req, decision, p, err);
+    if (exec->job == NULL)
+        return -1;
     exec->report_fd = steal_fd(&p->report[0]);
-    return exec_watch(exec, err);
+    if (exec_watch(exec, err) < 0 || plumbing_send_order(p, decision, exec->report_fd, err) < 0)
+        return -1;
+    return job_submit(exec, err);
+}
+
+/* One that was built ahead has its order already. */
+static int take_worker(struct exec *exec, struct err *err)
+{
+    exec->spawner = child_ref(exec->generation->child);
+    if (exec_watch(exec, err) < 0)
+        return -1;
+    if (exec->pidfd < 0)
+        job_expect(exec);
+    else
+        on_worker(exec);
+    return 0;
+}
+
+static int get_worker(struct exec *exec, const struct msg_req_exec *req,
+                      const struct decision *decision, struct plumbing *p, struct err *err)
+{
+    if (ready_take(exec, decision, p))
+        return take_worker(exec, err);
+    return ask_for_worker(exec, req, decision, p, err);
 }
 
 int exec_start(struct connection *connection, const struct msg_req_exec *req,
@@ -331,9 +374,7 @@ int exec_start(struct connection *connection, const struct msg_req_exec *req,
     exec_command_take(&exec->command, req);
     exec_link(exec);
     if (plumbing_open(&p, decision->terminal, err) < 0 ||
-        leaf_make(server, decision->login.tenant, exec, &exec->leaf, err) < 0 ||
-        (exec->job = job_make(exec, req, decision, &p, err)) == NULL || watch(exec, &p, err) < 0 ||
-        plumbing_send_order(&p, decision, exec->report_fd, err) < 0 || job_submit(exec, err) < 0) {
+        get_worker(exec, req, decision, &p, err) < 0) {
         plumbing_close(&p);
         exec_free(exec);
         return -1;
@@ -343,6 +384,8 @@ int exec_start(struct connection *connection, const struct msg_req_exec *req,
     if (exec->recorded && decision->terminal && decision->login.tenant->record_notice)
         note_text(exec, "this terminal is recorded");
     note_memory(exec);
+    if (exec->pidfd >= 0)
+        ready_renew(exec);
     return 0;
 }
 
@@ -386,6 +429,8 @@ void exec_on_ans_spawn(struct generation *generation, struct ipc_in *in)
 {
     const struct msg_ans_spawn *ans = &in->msg.ans_spawn;
     struct exec *exec = job_answered(generation, ans->exec);
+    if (exec == NULL)
+        ready_on_answer(generation, in);
     int shared = ans->shared ? ipc_take_fd(in, in->n_fds - 1) : -1;
     share_on_answer(generation->server, exec, ans->exec, shared);
     if (!ans->ok) {
@@ -404,10 +449,9 @@ void exec_on_ans_spawn(struct generation *generation, struct ipc_in *in)
     exec->pidfd = ipc_take_fd(in, 0);
     if (ans->terminal)
         exec_tell_terminal(exec, in->fds[1]);
-    if (exec->killed)
-        (void)pidfd_send_signal(exec->pidfd, SIGKILL, NULL, 0);
-    terminate_when_time_is_over(exec);
-    log_line(LOG_LEVEL_DEBUG, "%s: worker started", exec->record.id);
+    else
+        ready_renew(exec);
+    on_worker(exec);
     release_report(exec);
 }
 

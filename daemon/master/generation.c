@@ -9,6 +9,7 @@
 #include "metrics_file.h"
 #include "policy_files.h"
 #include "presence.h"
+#include "ready.h"
 #include "recordings.h"
 #include "share.h"
 #include "reload.h"
@@ -47,6 +48,7 @@ static void drop_spawner(struct generation *generation)
     blocked_stop(generation);
     child_release(server, steal_ptr(generation->child));
     generation->ready = false;
+    ready_drop(server, generation);
     share_on_spawner_gone(server, generation);
 }
 
@@ -266,6 +268,7 @@ static void make_current(struct generation *generation)
     recordings_watch(server);
     if (old != NULL) {
         old->state = GENERATION_RETIRED;
+        ready_drop(server, old);
         audit_sink_hand_on(&old->audit, &generation->audit);
         generation_unref(old);
         server_apply_settings(server);

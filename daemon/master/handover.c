@@ -9,6 +9,7 @@
 #include "log.h"
 #include "metrics_file.h"
 #include "proxied.h"
+#include "ready.h"
 #include "reload.h"
 #include "signer.h"
 #include "state.h"
@@ -287,6 +288,7 @@ static void await_quiet(struct handover *handover)
     listeners_pause(server);
     connections_pause(server);
     proxied_pause(server);
+    ready_drop(server, NULL);
     if (loop_arm(server->loop, &handover->timer, QUIET_MS, on_time_over) < 0)
         refuse(handover, "out of memory");
 }

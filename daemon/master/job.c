@@ -57,15 +57,20 @@ struct exec *job_answered(struct generation *generation, uint64_t number)
     return exec;
 }
 
-static void await_answer(struct exec *exec)
+void job_expect(struct exec *exec)
 {
     struct generation *generation = exec->generation;
     if (generation->asked == NULL)
         generation->last_asked = &generation->asked;
     *generation->last_asked = exec;
     generation->last_asked = &exec->next_asked;
-    exec->spawner = child_ref(generation->child);
-    generation_await_answer(generation);
+}
+
+static void await_answer(struct exec *exec)
+{
+    job_expect(exec);
+    exec->spawner = child_ref(exec->generation->child);
+    generation_await_answer(exec->generation);
 }
 
 static void close_pair(int fds[2])
@@ -97,8 +102,11 @@ static int open_pipes(struct plumbing *p, struct err *err)
 int plumbing_open(struct plumbing *p, bool terminal, struct err *err)
 {
     *p = (struct plumbing){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
-    if (!terminal && open_pipes(p, err) < 0)
-        return -1;
+    return terminal ? 0 : open_pipes(p, err);
+}
+
+int plumbing_open_report(struct plumbing *p, struct err *err)
+{
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->report) < 0)
         return err_set(err, errno, "socketpair");
     return 0;

@@ -14,9 +14,11 @@ struct plumbing {
     int in[2], out[2], err[2], report[2];
 };
 
-/* With `terminal` there are no pipes. Returns 0, or -1 with err; plumbing_close() is due in both
+/* The pipes, unless it has a terminal. Returns 0, or -1 with err; plumbing_close() is due in both
  * cases and closes what nobody took. */
 int plumbing_open(struct plumbing *p, bool terminal, struct err *err);
+/* The report socket. Returns 0, or -1 with err. */
+int plumbing_open_report(struct plumbing *p, struct err *err);
 void plumbing_close(struct plumbing *p);
 
 /* Tells the worker, by our end of its report socket, what to run, with the command's ends of `p`.
@@ -24,12 +26,16 @@ void plumbing_close(struct plumbing *p);
 int plumbing_send_order(const struct plumbing *p, const struct decision *decision, int report,
                         struct err *err);
 
-/* Packs what the spawner needs and takes the worker's end of p->report. NULL with err on failure. */
+/* Packs what the spawner needs and takes the worker's end of p->report. NULL with err on failure.
+ */
 struct spawn_job *job_make(struct exec *exec, const struct msg_req_exec *req,
                            const struct decision *decision, struct plumbing *p, struct err *err);
 
 /* Sends exec->job, or has it wait. Returns 0, or -1 with err. */
 int job_submit(struct exec *exec, struct err *err);
+
+/* The answer to what the spawner has been asked by somebody else is the exec's. */
+void job_expect(struct exec *exec);
 
 /* The exec that the spawner's answer is about, or NULL if it has ended meanwhile. */
 struct exec *job_answered(struct generation *generation, uint64_t number);

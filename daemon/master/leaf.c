@@ -121,10 +121,23 @@ static void on_refusals(struct loop_source *source)
         stop_watching(leaf);
 }
 
+int leaf_make(struct server *server, const struct tenant *tenant, const struct sandbox_spec *spec,
+              uint64_t memory, const char *name, struct leaf **out, struct err *err)
+{
+    struct cgroup_limits limits = spec->cgroup;
+    limits.tasks = spec->tasks;
+    limits.memory = memory;
+    if (make_named(server, tenant, &limits, name, out, err) < 0)
+        return err_wrap(err, "cgroup of the exec");
+    return 0;
+}
+
 /* A command that can't fork is told so at once. Without that it is told at its end. */
-static void watch_tasks(struct leaf *leaf, struct exec *exec)
+void leaf_watch(struct leaf *leaf, struct exec *exec)
 {
     char waste[128];
+    if (leaf == NULL)
+        return;
     leaf->exec = exec;
     leaf->events = openat(leaf->fd, "pids.events", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (leaf->events < 0)
@@ -132,20 +145,6 @@ static void watch_tasks(struct leaf *leaf, struct exec *exec)
     if (read(leaf->events, waste, sizeof waste) < 0 ||
         loop_add_changing(leaf->server->loop, &leaf->refusals, leaf->events, on_refusals, NULL) < 0)
         close_fd(&leaf->events);
-}
-
-int leaf_make(struct server *server, const struct tenant *tenant, struct exec *exec,
-              struct leaf **out, struct err *err)
-{
-    const struct sandbox_spec *spec = exec_spec(exec);
-    struct cgroup_limits limits = spec->cgroup;
-    limits.tasks = spec->tasks;
-    limits.memory = exec->limits.memory;
-    if (make_named(server, tenant, &limits, exec->record.id, out, err) < 0)
-        return err_wrap(err, "cgroup of the exec");
-    if (*out != NULL)
-        watch_tasks(*out, exec);
-    return 0;
 }
 
 int leaf_hold(struct server *server, const struct tenant *tenant, const char *name,

@@ -7,13 +7,16 @@
 #include "cgroups.h"
 
 /*
- * Makes the leaf of an exec, with the limits that are in force for it, in the node of its tenant,
- * which is made if need be; that its limit of tasks is reached, note.h tells. *out is NULL, and
- * that is success, where the server has no cgroups. Returns 0, or -1 with err and nothing left
- * behind.
+ * Makes the leaf of an exec of such a sandbox, with the limits that are in force for it (memory in
+ * bytes), in the node of its tenant, which is made if need be. *out is NULL, and that is success,
+ * where the server has no cgroups. Returns 0, or -1 with err and nothing left behind.
  */
-int leaf_make(struct server *server, const struct tenant *tenant, struct exec *exec,
-              struct leaf **out, struct err *err);
+int leaf_make(struct server *server, const struct tenant *tenant, const struct sandbox_spec *spec,
+              uint64_t memory, const char *name, struct leaf **out, struct err *err);
+
+/* From now on it is that exec's, and note.h tells when its limit of tasks is reached. NULL is fine.
+ */
+void leaf_watch(struct leaf *leaf, struct exec *exec);
 
 /*
  * Makes a leaf that nothing runs in. While it is there the node stays, and what ended execs have

@@ -13,6 +13,7 @@
 #include "listener.h"
 #include "log.h"
 #include "metrics_file.h"
+#include "ready.h"
 #include "recordings.h"
 #include "reload.h"
 #include "terminate.h"
@@ -232,6 +233,7 @@ void server_stop(struct server *server)
         return;
     handover_abandon(server);
     server->stopping = true;
+    ready_drop(server, NULL);
     log_line(LOG_LEVEL_INFO, "stopping: %zu execs, %zu connections", server->n_execs,
              server->n_connections);
     notify_stopping(server);

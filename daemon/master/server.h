@@ -35,6 +35,7 @@ struct handover;
 struct listeners;
 struct metrics_file;
 struct proxied;
+struct ready;
 struct reload;
 struct signer;
 struct waiter;
@@ -84,7 +85,8 @@ struct server {
                                 first */
     struct proxied *last_proxied;
     size_t n_proxied;
-    struct exec *execs; /* list */
+    struct exec *execs;  /* list */
+    struct ready *ready; /* list: sandboxes that wait for an exec; a handover drops them */
     size_t n_execs;
     size_t n_running;          /* of them; the others only wait to be read to the end */
     struct tenant_loads loads; /* what each tenant has in use */

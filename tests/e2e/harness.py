@@ -502,18 +502,32 @@ Host *
         """Processes of sandboxes: those below posternd with a tenant's uid."""
         return sorted(pid for pid in descendants(self.process.pid) if uid_of(pid) >= FIRST_UID)
 
-    def worker_pids(self):
+    def spawner_pids(self):
+        return sorted(pid for pid, comm in descendants(self.process.pid).items()
+                      if comm == "postern-spawner")
+
+    def first_pids(self, is_wanted):
         """pid 1 of each sandbox: the first process of a pid namespace other than posternd's."""
         own = os.stat(f"/proc/{self.process.pid}/ns/pid").st_ino
         found = []
         for pid in descendants(self.process.pid):
             try:
+                status = status_of(pid)
                 if (os.stat(f"/proc/{pid}/ns/pid").st_ino != own
-                        and status_of(pid)["NSpid"].split()[-1] == "1"):
+                        and status["NSpid"].split()[-1] == "1"
+                        and is_wanted(int(status["Uid"].split()[0]))):
                     found.append(pid)
             except OSError:
                 pass
         return sorted(found)
+
+    def worker_pids(self):
+        """Of each sandbox that has a command."""
+        return self.first_pids(lambda uid: uid >= FIRST_UID)
+
+    def ready_pids(self):
+        """Of each sandbox that is being built or waits for a command."""
+        return self.first_pids(lambda uid: uid == 0)
 
     # Clients
 

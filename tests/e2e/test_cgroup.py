@@ -32,6 +32,8 @@ def controllers(path):
         return set(f.read().split())
 
 
+# Here it is the commands that are looked at; test_ready.py has the rest.
+NONE_AHEAD = "ready-sandboxes = 0\n"
 MOUNT = mount_of_v2()
 WRITABLE = MOUNT is not None and os.access(MOUNT, os.W_OK) and hasattr(os, "pidfd_open")
 NEEDED = {"memory", "pids", "cpu", "io"}
@@ -72,7 +74,7 @@ class CgroupTest(PosternTest):
         # Registered first, so it runs last.
         cls.addClassCleanup(cls.remove_cgroup)
         super().setUpClass()
-        cls.server = cls.new_server(policy=cls.policy, server=f"cgroup = {cls.own}\n").start()
+        cls.server = cls.new_server(policy=cls.policy, server=f"cgroup = {cls.own}\n{NONE_AHEAD}").start()
 
     @classmethod
     def remove_cgroup(cls):
@@ -218,7 +220,7 @@ shell   = /bin/bash
         self.assertEqual(client.returncode, 125)
 
     def test_a_second_server_is_refused(self):
-        second = self.new_server(policy=self.policy, server=f"cgroup = {self.own}\n")
+        second = self.new_server(policy=self.policy, server=f"cgroup = {self.own}\n{NONE_AHEAD}")
         second.start_only()
         code = second.process.wait(30 * PATIENCE)
         self.assertEqual(code, 78, second.log())
@@ -248,7 +250,7 @@ class Crash(CgroupTest):
             with open(f"{self.own}/tenant-acme/left-1.1/cgroup.procs", "w", encoding="ascii") as f:
                 f.write(str(sleeper.pid))
             self.server.process = None
-            second = self.new_server(policy=self.policy, server=f"cgroup = {self.own}\n").start()
+            second = self.new_server(policy=self.policy, server=f"cgroup = {self.own}\n{NONE_AHEAD}").start()
             self.assertEqual(sleeper.wait(30), -signal.SIGKILL)
             self.assertEqual(below(self.own), ["daemon"])
             self.assertFalse(os.path.exists(leaf))

@@ -547,7 +547,7 @@ class InCgroups(HandoverTest):
     def setUp(self):
         self.own = f"{test_cgroup.MOUNT}/postern-e2e-{os.getpid()}"
         self.addCleanup(self.remove_cgroup)
-        self.start(policy=CGROUP_POLICY, server=f"cgroup = {self.own}\n")
+        self.start(policy=CGROUP_POLICY, server=f"cgroup = {self.own}\n{test_cgroup.NONE_AHEAD}")
         self.addCleanup(self.server.stop)
 
     def remove_cgroup(self):

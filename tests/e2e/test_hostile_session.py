@@ -36,6 +36,8 @@ max-channels    = {MAX_CHANNELS}
 max-auth-tries  = {MAX_AUTH_TRIES}
 max-connections = {MAX_CONNECTIONS}
 source-exempt   = 127.0.0.1
+# Descriptors are counted.
+ready-sandboxes = 0
 """
 POLICY = """
 [sandbox "plain"]

@@ -18,7 +18,7 @@ VALUES = {
         "session-path": SESSION, "seccomp-dir": SECCOMP_DIR, "audit": "stderr", "audit-mode": "required",
         "log-level": "info", "login-grace": "30s", "max-auth-tries": "6", "max-connections": "1000",
         "max-startups": "10:50:20", "max-startups-per-source": "infinity",
-        "max-connections-per-source": "100", "source-prefix-ipv4": "24",
+        "max-connections-per-source": "100", "ready-sandboxes": "4", "source-prefix-ipv4": "24",
         "source-prefix-ipv6": "56", "source-exempt": "192.0.2.0/24, !192.0.2.9 ::1",
         "max-channels": "256", "uid-range": "1879048192-2147483647",
         "state-dir": "{dir}/state",

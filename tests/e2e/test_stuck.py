@@ -25,7 +25,8 @@ class Stuck(PosternTest):
     autostart = False
 
     def setUp(self):
-        self.server = self.new_server(policy=POLICY).start()
+        # A sandbox that was built ahead would need no spawner.
+        self.server = self.new_server(policy=POLICY, server="ready-sandboxes = 0\n").start()
         self.server.expect_deaths = True
 
     def spawners(self):

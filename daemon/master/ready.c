@@ -1,0 +1,210 @@
+#include "ready.h"
+#include "cgroups.h"
+#include "child.h"
+#include "cleanup.h"
+#include "generation.h"
+#include "leaf.h"
+#include "log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+enum { KEEP_MS = 10000 }; /* how long one waits for its command */
+
+/* What sandboxes have in common that can stand in for one another. */
+struct kind {
+    const struct generation *generation;
+    size_t tenant, sandbox; /* indices in its policy */
+    uint64_t memory;        /* bytes, as in struct exec_limits */
+};
+
+struct ready {
+    struct server *server;
+    struct ready *next;
+    struct generation *generation; /* a reference */
+    struct kind kind;
+    uint64_t number; /* the spawner's answer bears it, and its exec's it becomes */
+    struct leaf *leaf;
+    int report_fd;
+    int pidfd; /* -1: not answered yet */
+    struct loop_timer timer;
+};
+
+static bool is_same(const struct kind *a, const struct kind *b)
+{
+    return a->generation == b->generation && a->tenant == b->tenant && a->sandbox == b->sandbox &&
+           a->memory == b->memory;
+}
+
+static bool can_be_ahead(const struct sandbox_spec *spec)
+{
+    return (spec->workspace == WORKSPACE_NONE || spec->workspace == WORKSPACE_EXEC) &&
+           spec->n_hides == 0;
+}
+
+/* False if its like is never built ahead. */
+static bool kind_of(const struct exec *exec, struct kind *kind)
+{
+    const struct policy *policy = exec->generation->policy;
+    const struct tenant *tenant = policy_find_tenant(policy, exec->record.tenant);
+    if (tenant == NULL || exec->generation != exec->server->current ||
+        !can_be_ahead(exec_spec(exec)))
+        return false;
+    *kind = (struct kind){exec->generation, (size_t)(tenant - policy->tenants), exec->sandbox,
+                          exec->limits.memory};
+    return true;
+}
+
+/* What holds the place of `ready` in the list. */
+static struct ready **find(struct server *server, const struct kind *kind, size_t *n)
+{
+    struct ready **at = &server->ready;
+    for (*n = 0; *at != NULL && !is_same(&(*at)->kind, kind); at = &(*at)->next)
+        ++*n;
+    return at;
+}
+
+static struct ready *unlink_at(struct ready **at)
+{
+    struct ready *ready = *at;
+    *at = ready->next;
+    loop_disarm(ready->server->loop, &ready->timer);
+    return ready;
+}
+
+/* Its worker ends by the end of file. */
+static void end(struct ready *ready)
+{
+    close_fd(&ready->report_fd);
+    leaf_end(steal_ptr(ready->leaf), steal_fd(&ready->pidfd));
+    generation_unref(ready->generation);
+    free(ready);
+}
+
+static void drop_one(struct ready *ready)
+{
+    struct ready **at = &ready->server->ready;
+    while (*at != ready)
+        at = &(*at)->next;
+    end(unlink_at(at));
+}
+
+static void on_kept_long(struct loop_timer *timer)
+{
+    drop_one(CONTAINER_OF(timer, struct ready, timer));
+}
+
+void ready_drop(struct server *server, const struct generation *generation)
+{
+    for (struct ready **at = &server->ready; *at != NULL;)
+        if (generation == NULL || (*at)->generation == generation)
+            end(unlink_at(at));
+        else
+            at = &(*at)->next;
+}
+
+bool ready_take(struct exec *exec, const struct decision *decision, const struct plumbing *p)
+{
+    struct kind kind;
+    size_t n;
+    if (decision->terminal || !kind_of(exec, &kind))
+        return false;
+    struct ready **at = find(exec->server, &kind, &n);
+    if (*at == NULL)
+        return false;
+    struct ready *ready = unlink_at(at);
+    struct err err = {0};
+    /* It may have died, or have failed to be built: then this one is built as any other. */
+    if (plumbing_send_order(p, decision, ready->report_fd, &err) < 0) {
+        log_line(LOG_LEVEL_DEBUG, "a sandbox that was ready is gone: %s", err.text);
+        end(ready);
+        return false;
+    }
+    exec->number = ready->number;
+    exec->report_fd = steal_fd(&ready->report_fd);
+    exec->leaf = steal_ptr(ready->leaf);
+    leaf_watch(exec->leaf, exec);
+    exec->pidfd = steal_fd(&ready->pidfd);
+    end(ready);
+    return true;
+}
+
+/* Asks the spawner for it. Returns 0, or -1 with err. */
+static int ask(struct ready *ready, const struct tenant *tenant, struct err *err)
+{
+    struct server *server = ready->server;
+    struct generation *generation = ready->generation;
+    const struct sandbox_spec *spec = &generation->policy->sandboxes[ready->kind.sandbox];
+    char name[64];
+    int report[2];
+    (void)snprintf(name, sizeof name, "%s-ready-%" PRIu64, server->run_id, ready->number);
+    if (leaf_make(server, tenant, spec, ready->kind.memory, name, &ready->leaf, err) < 0)
+        return -1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) < 0)
+        return err_set(err, errno, "socketpair");
+    ready->report_fd = report[0];
+    cleanup_fd int theirs = report[1];
+    struct ipc_msg msg = {.type = MSG_REQ_SPAWN,
+                          .req_spawn = {.exec = ready->number,
+                                        .tenant = (uint32_t)ready->kind.tenant,
+                                        .sandbox = (uint32_t)ready->kind.sandbox,
+                                        .memory = ready->kind.memory}};
+    const int fds[] = {theirs, leaf_fd(ready->leaf)};
+    if (ready->leaf != NULL) {
+        msg.req_spawn.cgroup = 1;
+        msg.req_spawn.controllers = server->cgroups->limits.controllers;
+    }
+    if (ipc_send(&generation->spawner, &msg, fds, ready->leaf != NULL ? 2 : 1, false, err) !=
+        IPC_OK)
+        return err_set(err, EAGAIN, "the spawner is busy");
+    generation_await_answer(generation);
+    return 0;
+}
+
+void ready_renew(struct exec *exec)
+{
+    struct server *server = exec->server;
+    struct generation *generation = exec->generation;
+    struct kind kind;
+    size_t n;
+    if (server->stopping || server->paused || drain_refuses(server) || !generation->ready ||
+        generation->n_unanswered > 0 || generation->waiting != NULL || !kind_of(exec, &kind) ||
+        *find(server, &kind, &n) != NULL || n >= generation->policy->server.ready_sandboxes)
+        return;
+    struct err err = {0};
+    struct ready *ready = calloc(1, sizeof *ready);
+    if (ready == NULL)
+        return;
+    *ready = (struct ready){.server = server,
+                            .next = server->ready,
+                            .generation = generation_ref(generation),
+                            .kind = kind,
+                            .number = ++server->exec_count,
+                            .report_fd = -1,
+                            .pidfd = -1};
+    server->ready = ready;
+    /* Without it the next one only takes longer. */
+    if (ask(ready, &generation->policy->tenants[kind.tenant], &err) < 0 ||
+        loop_arm(server->loop, &ready->timer, KEEP_MS, on_kept_long) < 0) {
+        log_line(LOG_LEVEL_DEBUG, "no sandbox is built ahead: %s", err.text);
+        drop_one(ready);
+    }
+}
+
+void ready_on_answer(struct generation *generation, struct ipc_in *in)
+{
+    const struct msg_ans_spawn *ans = &in->msg.ans_spawn;
+    struct ready *ready = generation->server->ready;
+    while (ready != NULL && (ready->generation != generation || ready->number != ans->exec))
+        ready = ready->next;
+    if (ready == NULL)
+        return;
+    if (ans->ok) {
+        ready->pidfd = ipc_take_fd(in, 0);
+        return;
+    }
+    log_line(LOG_LEVEL_DEBUG, "no sandbox is built ahead: %s", ans->text);
+    drop_one(ready);
+}
