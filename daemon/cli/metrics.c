@@ -113,15 +113,9 @@ static int print_document(char *text)
 
 static int metrics_run(struct cli *cli)
 {
-    const char *value;
     const char *path = NULL;
-    for (int id; (id = cli_next_option(cli, &value)) != CLI_WORDS;) {
-        if (id == CLI_OVER)
-            return cli->status;
-        path = value;
-    }
-    if (cli->n_words > 0)
-        return cli_usage_error(cli, "takes no arguments");
+    if (!cli_only_option(cli, &path))
+        return cli->status;
     const struct ipc_msg request = {.type = MSG_REQ_CTL_METRICS};
     json_t *items = json_array();
     int status = control_run(cli, path, &request, ANSWER_S, items);

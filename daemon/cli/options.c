@@ -247,3 +247,16 @@ bool cli_read_options(struct cli *cli)
     const char *value;
     return cli_next_option(cli, &value) == CLI_WORDS;
 }
+
+bool cli_only_option(struct cli *cli, const char **value)
+{
+    const char *given;
+    for (int id; (id = cli_next_option(cli, &given)) != CLI_WORDS;) {
+        if (id == CLI_OVER)
+            return false;
+        *value = given;
+    }
+    if (cli->n_words > 0)
+        cli->status = cli_usage_error(cli, "takes no arguments");
+    return cli->n_words == 0;
+}

@@ -64,6 +64,10 @@ int cli_next_option(struct cli *cli, const char **value);
 /* For subcommands without options of their own: all of that in one. False: the run is over. */
 bool cli_read_options(struct cli *cli);
 
+/* For those with one option, which takes a value, and no words: *value stays as it is where the
+ * option isn't given. False: the run is over. */
+bool cli_only_option(struct cli *cli, const char **value);
+
 /* The subcommand's usage and options, on stdout. */
 void cli_print_help(const struct cli_command *command);
 

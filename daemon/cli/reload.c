@@ -71,15 +71,9 @@ static int reload(const struct cli *cli, struct control_client *client, json_t *
 
 static int reload_run(struct cli *cli)
 {
-    const char *value;
     const char *path = NULL;
-    for (int id; (id = cli_next_option(cli, &value)) != CLI_WORDS;) {
-        if (id == CLI_OVER)
-            return cli->status;
-        path = value;
-    }
-    if (cli->n_words > 0)
-        return cli_usage_error(cli, "takes no arguments");
+    if (!cli_only_option(cli, &path))
+        return cli->status;
     struct control_client client;
     json_t *items = json_array();
     int status = control_connect(cli, path, &client);
