@@ -102,42 +102,81 @@ static void list_segments(const struct seccomp_spec *spec, struct segments *to)
 #endif
 }
 
-/* A binary search for the segment that the number is in. Returns the instructions it takes. */
-static size_t emit_search(struct sock_filter *out, const struct segment *segments, size_t n,
-                          bool refuses_unix)
+/*
+ * A program is written from its end: jumps only lead forward, so wherever one goes is there
+ * already. A filter is compiled anew for each exec, so it pays to be short: its answers are shared.
+ */
+struct program {
+    struct sock_filter *items;
+    size_t at, cap;    /* what is written lies between */
+    size_t returns[8]; /* where there is one already */
+    size_t n_returns;
+};
+
+static size_t put(struct program *p, struct sock_filter insn)
 {
-    if (n == 1 && segments->nr >= 0)
-        return profile_args_emit(out, segments->nr, refuses_unix);
-    if (n == 1) {
-        out[0] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, segments->answer);
-        return 1;
-    }
-    size_t half = n / 2;
-    uint32_t middle = segments[half].first;
-    size_t below = emit_search(out + 1, segments, half, refuses_unix);
-    if (below <= UINT8_MAX) {
-        out[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, middle, (uint8_t)below, 0);
-        return 1 + below + emit_search(out + 1 + below, segments + half, n - half, refuses_unix);
-    }
-    /* Further than a conditional jump reaches. */
-    memmove(out + 2, out + 1, below * sizeof *out);
-    out[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, middle, 0, 1);
-    out[1] = (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, (uint32_t)below);
-    return 2 + below + emit_search(out + 2 + below, segments + half, n - half, refuses_unix);
+    p->items[--p->at] = insn;
+    return p->at;
 }
 
-static size_t emit_program(struct sock_filter *out, const struct segments *segments,
-                           bool refuses_unix)
+static size_t put_return(struct program *p, uint32_t answer)
 {
-    size_t n = 0;
-    out[n++] =
-        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
-    out[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PROFILE_ARCH, 1, 0);
+    for (size_t i = 0; i < p->n_returns; i++)
+        if (p->items[p->returns[i]].k == answer)
+            return p->returns[i];
+    size_t at = put(p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, answer));
+    if (p->n_returns < array_len(p->returns))
+        p->returns[p->n_returns++] = at;
+    return at;
+}
+
+static size_t put_call(struct program *p, int nr, bool refuses_unix)
+{
+    struct sock_filter args[PROFILE_ARGS_MAX];
+    size_t n = profile_args_emit(args, nr, refuses_unix);
+    p->at -= n;
+    memcpy(p->items + p->at, args, n * sizeof *args);
+    return p->at;
+}
+
+/* Where the comparison that is about to be written can go to for `target`: a conditional jump does
+ * not reach far. */
+static size_t within_reach(struct program *p, size_t target)
+{
+    enum { BETWEEN = 2 }; /* another one of these, and the comparison */
+    if (target - p->at + BETWEEN <= UINT8_MAX)
+        return target;
+    return put(p, (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, (uint32_t)(target - p->at)));
+}
+
+/* A binary search for the segment that the number is in. Returns where it begins. */
+static size_t put_search(struct program *p, const struct segment *segments, size_t n,
+                         bool refuses_unix)
+{
+    if (n == 1)
+        return segments->nr >= 0 ? put_call(p, segments->nr, refuses_unix)
+                                 : put_return(p, segments->answer);
+    size_t half = n / 2;
+    size_t above = put_search(p, segments + half, n - half, refuses_unix);
+    size_t below = put_search(p, segments, half, refuses_unix);
+    above = within_reach(p, above);
+    below = within_reach(p, below);
+    return put(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, segments[half].first,
+                                               (uint8_t)(above - p->at), (uint8_t)(below - p->at)));
+}
+
+static void put_program(struct program *p, const struct segments *segments, bool refuses_unix)
+{
+    /* It goes on with the first instruction of the search, which is its last to be written: there
+     * are always segments to tell apart. */
+    (void)put_search(p, segments->items, segments->n, refuses_unix);
+    put(p,
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
     /* A foreign ABI numbers its calls in another way. */
-    out[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
-    out[n++] =
-        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-    return n + emit_search(out + n, segments->items, segments->n, refuses_unix);
+    put(p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF));
+    put(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PROFILE_ARCH, 1, 0));
+    put(p, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                                        offsetof(struct seccomp_data, arch)));
 }
 
 int profile_compile(const struct seccomp_spec *spec, struct sock_filter **filter,
@@ -145,20 +184,24 @@ int profile_compile(const struct seccomp_spec *spec, struct sock_filter **filter
 {
     if (check_rules(spec, err) < 0)
         return -1;
-    /* Each rule begins a segment and ends it; each segment is a comparison and its answer. */
+    /* Each rule begins a segment and ends it; each segment is a comparison and two long jumps. */
     size_t most = 2 * spec->n_rules + 3;
+    struct program program = {.cap = 8 + 3 * most + PROFILE_ARGS_MAX};
+    program.at = program.cap;
     cleanup_free struct segment *items = calloc(most, sizeof *items);
-    cleanup_free struct sock_filter *program =
-        calloc(4 + 3 * most + PROFILE_ARGS_MAX, sizeof *program);
-    if (items == NULL || program == NULL)
+    cleanup_free struct sock_filter *insns = program.items =
+        calloc(program.cap, sizeof *program.items);
+    if (items == NULL || insns == NULL)
         return err_set(err, ENOMEM, "seccomp filter");
     struct segments segments = {.items = items};
     list_segments(spec, &segments);
-    size_t n = emit_program(program, &segments, profile_refuses_unix(spec));
+    put_program(&program, &segments, profile_refuses_unix(spec));
+    size_t n = program.cap - program.at;
     if (n > BPF_MAXINSNS)
         return err_set(err, 0, "seccomp profile '%s': its filter of %zu instructions is too long",
                        spec->name, n);
+    memmove(insns, insns + program.at, n * sizeof *insns);
     *len = (unsigned short)n;
-    *filter = steal_ptr(program);
+    *filter = steal_ptr(insns);
     return 0;
 }
