@@ -4,6 +4,7 @@
 #include "wire.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,10 +27,11 @@ static int put_strings(struct wire_writer *w, const char *const *vec)
 {
     static char packed[ORDER_STRINGS_MAX];
     struct wire_strv strings;
-    if (wire_strv_pack(&strings, vec, packed, sizeof packed) < 0)
-        return -1;
-    wire_put_strv(w, strings);
-    return w->overflow ? -1 : 0;
+    int rc = wire_strv_pack(&strings, vec, packed, sizeof packed);
+    if (rc == 0)
+        wire_put_strv(w, strings);
+    explicit_bzero(packed, strings.len);
+    return rc < 0 || w->overflow ? -1 : 0;
 }
 
 static bool has_stdio(const struct order *order)
@@ -49,14 +51,10 @@ static void attach(struct msghdr *msg, union descriptors *control, const int std
     memcpy(CMSG_DATA(cmsg), stdio, STDIO_FDS * sizeof(int));
 }
 
-int order_send(int fd, const struct order *order, struct err *err)
+/* Returns 0, or an errno. */
+static int send_message(int fd, size_t len, const struct order *order)
 {
-    struct wire_writer w = {.buf = message, .cap = sizeof message};
-    wire_put_u8(&w, order->login);
-    wire_put_u8(&w, has_stdio(order));
-    if (put_strings(&w, order->argv) < 0 || put_strings(&w, order->envp) < 0)
-        return err_set(err, E2BIG, "arguments or environment");
-    struct iovec data = {message, w.len};
+    struct iovec data = {message, len};
     struct msghdr msg = {.msg_iov = &data, .msg_iovlen = 1};
     union descriptors control;
     if (has_stdio(order))
@@ -68,7 +66,24 @@ int order_send(int fd, const struct order *order, struct err *err)
             (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
         sent = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
-    return sent == (ssize_t)w.len ? 0 : err_set(err, sent < 0 ? errno : EMSGSIZE, "order");
+    if (sent == (ssize_t)len)
+        return 0;
+    return sent < 0 ? errno : EMSGSIZE;
+}
+
+int order_send(int fd, const struct order *order, struct err *err)
+{
+    struct wire_writer w = {.buf = message, .cap = sizeof message};
+    int num = E2BIG;
+    wire_put_u8(&w, order->login);
+    wire_put_u8(&w, has_stdio(order));
+    if (put_strings(&w, order->argv) == 0 && put_strings(&w, order->envp) == 0)
+        num = send_message(fd, w.len, order);
+    /* Whoever is forked from us, for whatever tenant, must not inherit this one's environment. */
+    explicit_bzero(message, w.len);
+    if (num == E2BIG)
+        return err_set(err, num, "arguments or environment");
+    return num == 0 ? 0 : err_set(err, num, "order");
 }
 
 static int fail(int num)
@@ -106,6 +121,13 @@ static int take_stdio(struct msghdr *msg, struct order *order)
     return STDIO_FDS;
 }
 
+/* What was ordered by somebody who has gone is nobody's: the command must not begin. */
+static bool is_hung_up(int fd)
+{
+    struct pollfd peer = {.fd = fd, .events = 0};
+    return poll(&peer, 1, 0) > 0 && (peer.revents & POLLHUP) != 0;
+}
+
 int order_receive(int fd, struct order *order)
 {
     *order = (struct order){.stdio = {-1, -1, -1}};
@@ -121,6 +143,8 @@ int order_receive(int fd, struct order *order)
     while (n < 0 && errno == EINTR);
     if (n <= 0)
         return n == 0 || errno == ECONNRESET ? 0 : -1;
+    if (is_hung_up(fd))
+        return 0;
     struct wire_reader r = {.buf = message, .len = (size_t)n};
     order->login = wire_get_u8(&r) != 0;
     const int wanted = wire_get_u8(&r) != 0 ? STDIO_FDS : 0;

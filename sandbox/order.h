@@ -30,8 +30,8 @@ int order_send(int fd, const struct order *order, struct err *err);
 
 /*
  * In the worker, whose 0, 1 and 2 are free unless it has a terminal: waits for the order, once in a
- * process. The strings stay where they are until the process ends. Returns 1, 0 at end of file, or
- * -1 with errno.
+ * process. The strings stay where they are until the process ends. Returns 1, 0 at end of file
+ * (also if that has come after an order, which is nobody's then), or -1 with errno.
  */
 int order_receive(int fd, struct order *order);
 

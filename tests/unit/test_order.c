@@ -153,6 +153,56 @@ static void test_nobody(void **state)
     close(fds[0]);
 }
 
+/* What was ordered by somebody who has gone meanwhile is not run any more. */
+static void test_revoked(void **state)
+{
+    (void)state;
+    int fds[2];
+    const char *const vec[] = {"true", NULL};
+    const struct order order = {.argv = vec, .envp = vec, .stdio = {-1, -1, -1}};
+    struct err err;
+    make_pair(fds);
+    assert_int_equal(order_send(fds[0], &order, &err), 0);
+    close(fds[0]);
+    assert_int_equal(receive_in_child(fds[1], judge_fault), 0);
+    close(fds[1]);
+}
+
+/* Descriptors that come in another number than three, or where none was announced. */
+static void test_descriptors(void **state)
+{
+    (void)state;
+    static const struct {
+        char announced;
+        size_t n;
+    } cases[] = {{1, 0}, {1, 2}, {1, 4}, {0, 3}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int fds[2];
+        unsigned char data[] = "\0\0\0\0\0\1\0\0\0\2x\0\0\0\0\0\0\0\0";
+        union {
+            char room[CMSG_SPACE(4 * sizeof(int))];
+            struct cmsghdr align;
+        } control = {.room = {0}};
+        struct iovec iov = {data, sizeof data};
+        struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+        make_pair(fds);
+        data[1] = (unsigned char)cases[i].announced;
+        if (cases[i].n > 0) {
+            msg.msg_control = control.room;
+            msg.msg_controllen = CMSG_SPACE(cases[i].n * sizeof(int));
+            struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+            cmsg->cmsg_level = SOL_SOCKET;
+            cmsg->cmsg_type = SCM_RIGHTS;
+            cmsg->cmsg_len = CMSG_LEN(cases[i].n * sizeof(int));
+            const int given[] = {fds[0], fds[0], fds[0], fds[0]};
+            memcpy(CMSG_DATA(cmsg), given, cases[i].n * sizeof(int));
+        }
+        assert_int_equal(sendmsg(fds[0], &msg, 0), sizeof data);
+        assert_int_equal(receive_in_child(fds[1], judge_fault), FAULT);
+        close_pair(fds);
+    }
+}
+
 static void test_malformed(void **state)
 {
     (void)state;
@@ -179,9 +229,10 @@ static void test_malformed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),     cmocka_unit_test(test_terminal),
-        cmocka_unit_test(test_length),    cmocka_unit_test(test_nobody),
-        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_whole),       cmocka_unit_test(test_terminal),
+        cmocka_unit_test(test_length),      cmocka_unit_test(test_nobody),
+        cmocka_unit_test(test_malformed),   cmocka_unit_test(test_revoked),
+        cmocka_unit_test(test_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
