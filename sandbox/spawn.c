@@ -83,8 +83,11 @@ int sandbox_spawn(const struct sandbox_template *tpl, const struct sandbox_job *
     if (*pid == 0)
         worker_run(tpl, job, workspace, devpts);
     (void)sigprocmask(SIG_SETMASK, &old, NULL);
-    if (*pid < 0)
+    if (*pid < 0) {
+        /* The kernel has written a number that it took back when the cgroup had no room. */
+        *pidfd = -1;
         return err_set(err, num, "sandbox '%s': clone3", tpl->spec->name);
+    }
     if (terminal != NULL)
         *terminal = steal_fd(&outside);
     return 0;
