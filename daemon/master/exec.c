@@ -425,27 +425,37 @@ void exec_connection_gone(struct connection *connection)
     }
 }
 
+/* The worker of an exec that has ended meanwhile, or of what is not wanted ahead any more. */
+static void on_unwanted(const struct msg_ans_spawn *ans, const struct ipc_in *in)
+{
+    if (ans->ok && in->n_fds > 0)
+        (void)pidfd_send_signal(in->fds[0], SIGKILL, NULL, 0);
+    else
+        log_line(LOG_LEVEL_DEBUG, "a sandbox that nobody waits for: %s", ans->text);
+}
+
 void exec_on_ans_spawn(struct generation *generation, struct ipc_in *in)
 {
     const struct msg_ans_spawn *ans = &in->msg.ans_spawn;
     struct exec *exec = job_answered(generation, ans->exec);
-    if (exec == NULL)
-        ready_on_answer(generation, in);
+    bool wanted = exec != NULL || ready_on_answer(generation, in);
     int shared = ans->shared ? ipc_take_fd(in, in->n_fds - 1) : -1;
     share_on_answer(generation->server, exec, ans->exec, shared);
+    if (!wanted)
+        on_unwanted(ans, in);
+    if (exec == NULL)
+        return;
     if (!ans->ok) {
-        log_line(LOG_LEVEL_ERROR, "%s: %s", exec != NULL ? exec->record.id : "exec", ans->text);
+        log_line(LOG_LEVEL_ERROR, "%s: %s", exec->record.id, ans->text);
         /* There is no room for as much as the worker. */
         static const struct report full = {
             .type = REPORT_FAILED, .stage = STAGE_FORK, .err_num = EAGAIN};
-        if (exec != NULL && ans->err_num == EAGAIN)
+        if (ans->err_num == EAGAIN)
             exec_finish(exec, &full);
-        else if (exec != NULL)
+        else
             exec_fail(exec);
         return;
     }
-    if (exec == NULL)
-        return;
     exec->pidfd = ipc_take_fd(in, 0);
     if (ans->terminal)
         exec_tell_terminal(exec, in->fds[1]);

@@ -8,10 +8,15 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 
-enum { KEEP_MS = 10000 }; /* how long one waits for its command */
+enum {
+    KEEP_MS = 10000,   /* how long one waits for its command */
+    TASKS_LEAST = 100, /* of a tenant's total: each that waits is one of them */
+};
 
 /* What sandboxes have in common that can stand in for one another. */
 struct kind {
@@ -38,10 +43,10 @@ static bool is_same(const struct kind *a, const struct kind *b)
            a->memory == b->memory;
 }
 
-static bool can_be_ahead(const struct sandbox_spec *spec)
+static bool can_be_ahead(const struct sandbox_spec *spec, const struct tenant *tenant)
 {
     return (spec->workspace == WORKSPACE_NONE || spec->workspace == WORKSPACE_EXEC) &&
-           spec->n_hides == 0;
+           spec->n_hides == 0 && tenant->total.tasks >= TASKS_LEAST;
 }
 
 /* False if its like is never built ahead. */
@@ -50,20 +55,31 @@ static bool kind_of(const struct exec *exec, struct kind *kind)
     const struct policy *policy = exec->generation->policy;
     const struct tenant *tenant = policy_find_tenant(policy, exec->record.tenant);
     if (tenant == NULL || exec->generation != exec->server->current ||
-        !can_be_ahead(exec_spec(exec)))
+        !can_be_ahead(exec_spec(exec), tenant))
         return false;
     *kind = (struct kind){exec->generation, (size_t)(tenant - policy->tenants), exec->sandbox,
                           exec->limits.memory};
     return true;
 }
 
-/* What holds the place of `ready` in the list. */
-static struct ready **find(struct server *server, const struct kind *kind, size_t *n)
+/* What holds the place of one in the list; of NULL, if there is none. */
+static struct ready **find(struct server *server, const struct kind *kind)
 {
     struct ready **at = &server->ready;
-    for (*n = 0; *at != NULL && !is_same(&(*at)->kind, kind); at = &(*at)->next)
-        ++*n;
+    while (*at != NULL && !is_same(&(*at)->kind, kind))
+        at = &(*at)->next;
     return at;
+}
+
+/* Also a client chooses kinds: one tenant must leave room for others. */
+static bool is_room(const struct server *server, const struct kind *kind)
+{
+    size_t n = 0, of_tenant = 0, most = server->max_ready;
+    for (const struct ready *ready = server->ready; ready != NULL; ready = ready->next) {
+        n++;
+        of_tenant += ready->kind.tenant == kind->tenant;
+    }
+    return n < most && of_tenant < (most + 1) / 2;
 }
 
 static struct ready *unlink_at(struct ready **at)
@@ -74,10 +90,12 @@ static struct ready *unlink_at(struct ready **at)
     return ready;
 }
 
-/* Its worker ends by the end of file. */
+/* Its worker ends by the end of file, and by the kill even where it is stopped. */
 static void end(struct ready *ready)
 {
     close_fd(&ready->report_fd);
+    if (ready->pidfd >= 0)
+        (void)pidfd_send_signal(ready->pidfd, SIGKILL, NULL, 0);
     leaf_end(steal_ptr(ready->leaf), steal_fd(&ready->pidfd));
     generation_unref(ready->generation);
     free(ready);
@@ -108,10 +126,9 @@ void ready_drop(struct server *server, const struct generation *generation)
 bool ready_take(struct exec *exec, const struct decision *decision, const struct plumbing *p)
 {
     struct kind kind;
-    size_t n;
     if (decision->terminal || !kind_of(exec, &kind))
         return false;
-    struct ready **at = find(exec->server, &kind, &n);
+    struct ready **at = find(exec->server, &kind);
     if (*at == NULL)
         return false;
     struct ready *ready = unlink_at(at);
@@ -168,10 +185,9 @@ void ready_renew(struct exec *exec)
     struct server *server = exec->server;
     struct generation *generation = exec->generation;
     struct kind kind;
-    size_t n;
     if (server->stopping || server->paused || drain_refuses(server) || !generation->ready ||
         generation->n_unanswered > 0 || generation->waiting != NULL || !kind_of(exec, &kind) ||
-        *find(server, &kind, &n) != NULL || n >= generation->policy->server.ready_sandboxes)
+        *find(server, &kind) != NULL || !is_room(server, &kind))
         return;
     struct err err = {0};
     struct ready *ready = calloc(1, sizeof *ready);
@@ -193,18 +209,19 @@ void ready_renew(struct exec *exec)
     }
 }
 
-void ready_on_answer(struct generation *generation, struct ipc_in *in)
+bool ready_on_answer(struct generation *generation, struct ipc_in *in)
 {
     const struct msg_ans_spawn *ans = &in->msg.ans_spawn;
     struct ready *ready = generation->server->ready;
     while (ready != NULL && (ready->generation != generation || ready->number != ans->exec))
         ready = ready->next;
     if (ready == NULL)
-        return;
+        return false;
     if (ans->ok) {
         ready->pidfd = ipc_take_fd(in, 0);
-        return;
+        return true;
     }
     log_line(LOG_LEVEL_DEBUG, "no sandbox is built ahead: %s", ans->text);
     drop_one(ready);
+    return true;
 }

@@ -3,9 +3,10 @@
  * its own waiting.
  *
  * One that is ready is as fresh as any other and serves one command or none. It is root's still,
- * so it counts for no limit of its tenant, and has a cgroup of its own where the server has them.
+ * and no exec of its tenant; it has a cgroup of its own where the server has them.
  * What depends on the connection, on the moment or on the host's files as they are then is never
- * built ahead: terminals, shared and kept workspaces, `hide`.
+ * built ahead: terminals, shared and kept workspaces, `hide`. Its cgroup is one of the tenant's,
+ * whose totals count it there: none is built where it would be much of tasks-total.
  */
 #ifndef POSTERN_DAEMON_MASTER_READY_H
 #define POSTERN_DAEMON_MASTER_READY_H
@@ -23,8 +24,9 @@ bool ready_take(struct exec *exec, const struct decision *decision, const struct
  * leaves room and the spawner has nothing else to do. */
 void ready_renew(struct exec *exec);
 
-/* The spawner's answer to what no exec has asked for; takes the pidfd that came with it. */
-void ready_on_answer(struct generation *generation, struct ipc_in *in);
+/* The spawner's answer to what no exec has asked for; takes the pidfd that came with it. Returns
+ * false if it is about none that is still wanted. */
+bool ready_on_answer(struct generation *generation, struct ipc_in *in);
 
 /* Ends those of a generation, of whatever generation for NULL. */
 void ready_drop(struct server *server, const struct generation *generation);

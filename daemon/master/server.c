@@ -40,6 +40,7 @@ enum {
     EXECS_LEAST = 8,
     FDS_OF_OUR_OWN = 64 + CONTROL_CLIENTS_MAX,
     FDS_PER_CONNECTION = 3, /* link, pidfd, the workspace that its execs share */
+    FDS_PER_READY = 3,      /* report, pidfd, cgroup */
     FDS_PER_EXEC = 6, /* report, pidfd, cgroup and its events, and its share of pipes in transit */
 };
 
@@ -70,7 +71,12 @@ static void size_limits(struct server *server, const struct server_config *confi
     uint64_t for_connections = (uint64_t)config->max_connections * FDS_PER_CONNECTION;
     if (for_connections > fds / 2)
         for_connections = fds / 2;
-    server->max_execs = (size_t)((fds - for_connections) / FDS_PER_EXEC);
+    fds -= for_connections;
+    /* Commands that run matter more than speed. */
+    server->max_ready = config->ready_sandboxes;
+    if (server->max_ready > fds / 16 / FDS_PER_READY)
+        server->max_ready = (size_t)(fds / 16 / FDS_PER_READY);
+    server->max_execs = (size_t)((fds - server->max_ready * FDS_PER_READY) / FDS_PER_EXEC);
 }
 
 /* Better no start than one that refuses everything. */
@@ -355,6 +361,7 @@ void server_free(struct server *server)
     while (server->connections != NULL)
         connection_free(server->connections);
     exec_abandon_all(server);
+    ready_drop(server, NULL);
     generation_unref(server->next);
     generation_unref(server->current);
     server->next = server->current = NULL;

@@ -99,6 +99,7 @@ struct server {
     struct loop_timer recordings_timer;
     uint64_t recorded_bytes; /* since it was last looked how many there are */
     size_t max_execs;        /* that run at once, by the descriptors we may open */
+    size_t max_ready;        /* sandboxes built ahead, by [server] and by those */
     uint64_t refusal_second; /* refused connections are logged once a second */
     unsigned n_refusals;
     struct penalties penalties;

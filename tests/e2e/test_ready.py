@@ -5,7 +5,7 @@ import signal
 import unittest
 
 import test_cgroup
-from harness import PATIENCE, PosternTest, main, wait_until
+from harness import PATIENCE, PosternTest, main, processes, wait_until
 
 POLICY = """
 [sandbox "plain"]
@@ -40,9 +40,15 @@ keys    = keys/alice
 sandbox = own
 shell   = /bin/bash
 [tenant "few"]
-keys    = keys/alice
-sandbox = plain
-shell   = /bin/bash
+keys        = keys/alice
+sandbox     = plain
+shell       = /bin/bash
+tasks-total = 99
+[tenant "many"]
+keys       = keys/alice
+sandbox    = plain
+shell      = /bin/bash
+accept-env = POSTERN_MEMORY
 """
 NAMESPACES = "readlink /proc/self/ns/mnt /proc/self/ns/pid /proc/self/ns/ipc; ls -A /tmp /dev/shm"
 
@@ -87,8 +93,8 @@ class Ready(PosternTest):
     def test_how_many(self):
         """One of each kind, as many as the policy says."""
         server = self.start("ready-sandboxes = 2\n")
-        for user in ("acme", "own", "few"):
-            self.assert_serves("own" if user == "own" else "acme")
+        for user in ("acme", "own", "acme"):
+            self.assert_serves(user)
         self.assertEqual(len(self.wait_ready(2)), 2)
         clients = [server.popen_ssh("acme", "read x; exit 3") for _ in range(5)]
         wait_until(lambda: len(server.worker_pids()) == 5, 30, "five that run")
@@ -96,6 +102,22 @@ class Ready(PosternTest):
             client.communicate(b"x\n", timeout=30 * PATIENCE)
             self.assertEqual(client.returncode, 3)
         self.assertLessEqual(len(server.ready_pids()), 2)
+
+    def test_many_kinds(self):
+        """A client may ask for as many as it likes: half of what there is stays with others."""
+        server = self.start("ready-sandboxes = 3\nlimits = best-effort\n")
+        for i in range(4):
+            got = server.ssh("many", "true", options=[f"SetEnv=POSTERN_MEMORY={100 + i}M"])
+            self.assertEqual(got.code, 0, got)
+            self.wait_ready(min(i + 1, 2))
+        self.assert_serves()
+        self.wait_ready(3)
+
+    def test_a_small_total(self):
+        """In the tenant's cgroup each that waits is one task that its commands can't have."""
+        server = self.start()
+        self.assertRan(server.ssh("few", "true"))
+        self.assertEqual(server.ready_pids(), [])
 
     def test_none(self):
         server = self.start("ready-sandboxes = 0\n")
@@ -131,6 +153,116 @@ class Ready(PosternTest):
         self.assert_serves()
         self.wait_ready()
 
+    def test_a_spawner_that_stops(self):
+        """What waits needs it no more; and whoever asks for more than that waits for another one."""
+        server = self.start()
+        server.expect_deaths = True
+        self.assert_serves()
+        self.wait_ready()
+        spawner, = server.spawner_pids()
+        self.stop_process(spawner)
+        client = server.popen_ssh("acme", "read x; exit 7")
+        wait_until(server.worker_pids, 20, "its command")
+        server.wait_log("spawner of generation 1 is gone: it does not answer", 30)
+        self.assert_serves()
+        client.communicate(b"x\n", timeout=30 * PATIENCE)
+        self.assertEqual(client.returncode, 7)
+        wait_until(lambda: spawner not in server.spawner_pids(), 20, "its end")
+        self.wait_ready()
+        server.stop()
+
+    def stop_process(self, pid):
+        """Until the test is over, or it is killed."""
+        def go_on():
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+        os.kill(pid, signal.SIGSTOP)
+        self.addCleanup(go_on)
+
+    def test_one_that_is_stopped(self):
+        server = self.start()
+        self.assert_serves()
+        pid, = self.wait_ready()
+        self.stop_process(pid)
+        self.assertIn("generation 2", server.reload())
+        wait_until(lambda: not server.ready_pids(), 20, "its end")
+        self.assert_serves()
+        server.stop()
+
+    def dropped_before_it_is_built(self, server):
+        """A reload while the spawner has been asked for one and has not answered."""
+        first = server.popen_ssh("acme", "read x; exit 8")
+        self.wait_ready()
+        spawner, = server.spawner_pids()
+        self.stop_process(spawner)
+        second = server.popen_ssh("acme", "read x; exit 9")
+        wait_until(lambda: len(server.worker_pids()) == 2, 20, "both commands")
+        self.assertIn("generation 2", server.reload())
+        os.kill(spawner, signal.SIGCONT)
+        for client, code in ((first, 8), (second, 9)):
+            client.communicate(b"x\n", timeout=30 * PATIENCE)
+            self.assertEqual(client.returncode, code)
+        wait_until(lambda: spawner not in server.spawner_pids(), 20, "the end of the old spawner")
+        server.wait_log("generation 1 is gone", 20)
+        self.assertEqual(server.ready_pids(), [])
+        self.assert_serves()
+        server.stop()
+        self.assertNotRegex(server.log(), r"(?m)^\S+ +error ")
+
+    def test_dropped_before_it_is_built(self):
+        self.dropped_before_it_is_built(self.start())
+
+    @unittest.skipUnless(test_cgroup.WRITABLE, "no cgroup v2 that could be written here")
+    def test_dropped_before_it_is_built_with_cgroups(self):
+        self.dropped_before_it_is_built(self.start(f"cgroup = {self.own_cgroup()}\n"))
+
+    def own_cgroup(self):
+        own = f"{test_cgroup.MOUNT}/postern-ready-{os.getpid()}"
+        self.addCleanup(lambda: [os.rmdir(path) for path in (f"{own}/daemon", own)
+                                 if os.path.exists(path)])
+        return own
+
+    def test_handover(self):
+        """The next program knows of none that waits."""
+        server = self.start()
+        client = server.popen_ssh("acme", "read x; exit 6")
+        old = self.wait_ready()
+        os.kill(server.process.pid, signal.SIGUSR2)
+        server.wait_log("re-executed: posternd", 30)
+        wait_until(lambda: not server.ready_pids(), 20, "their end")
+        client.communicate(b"x\n", timeout=30 * PATIENCE)
+        self.assertEqual(client.returncode, 6)
+        client = server.popen_ssh("acme", "read x; exit 5")
+        self.assertNotEqual(self.wait_ready(), old)
+        client.communicate(b"x\n", timeout=30 * PATIENCE)
+        self.assertEqual(client.returncode, 5)
+        server.stop()
+
+    def test_a_server_that_dies(self):
+        server = self.start()
+        self.assert_serves()
+        pid, = self.wait_ready()
+        spawner, = server.spawner_pids()
+        server.expect_deaths = True
+        server.process.kill()
+        server.process.wait()
+        server.process = None
+        server.log_file.close()
+        for gone in (pid, spawner):
+            wait_until(lambda: processes().get(gone, (0, "Z"))[1] == "Z", 20, "nothing to be left")
+        server.assert_nothing_left()
+
+    def test_the_longest_command(self):
+        """With all that a client may send along."""
+        server = self.start()
+        self.assert_serves()
+        self.wait_ready()
+        command = "set -- " + "x " * 32755 + "; echo $#; exit 3"
+        for _ in range(2):
+            self.assertRan(server.ssh("acme", command), 3, b"32755\n")
+
     def test_reload(self):
         """What waits is of the policy that was."""
         server = self.start()
@@ -156,9 +288,7 @@ class Ready(PosternTest):
 
     @unittest.skipUnless(test_cgroup.WRITABLE, "no cgroup v2 that could be written here")
     def test_cgroup(self):
-        own = f"{test_cgroup.MOUNT}/postern-ready-{os.getpid()}"
-        self.addCleanup(lambda: [os.rmdir(path) for path in (f"{own}/daemon", own)
-                                 if os.path.exists(path)])
+        own = self.own_cgroup()
         server = self.start(f"cgroup = {own}\n")
         self.addCleanup(server.stop)
         self.assert_serves()
