@@ -1,6 +1,5 @@
 #include "json.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,32 +14,54 @@ static int put(struct json *json, const char *text, size_t len)
     return 0;
 }
 
-/* ,"name": — names are ours, so they need no escape. */
-static int put_name(struct json *json, const char *name)
+static int put_text(struct json *json, const char *text)
 {
-    char text[80];
-    const char *before = json->len == 0 ? "{" : json->buf[json->len - 1] == '{' ? "" : ",";
-    int n = snprintf(text, sizeof text, "%s\"%s\":", before, name);
-    return n > 0 && (size_t)n < sizeof text ? put(json, text, (size_t)n) : -1;
+    return put(json, text, strlen(text));
 }
 
-static int put_byte(struct json *json, unsigned char c)
+/* ,"name": — names are ours, so they need no escape. Each record has dozens of them. */
+static int put_name(struct json *json, const char *name)
+{
+    int rc = 0;
+    if (json->len == 0)
+        rc = put(json, "{", 1);
+    else if (json->buf[json->len - 1] != '{')
+        rc = put(json, ",", 1);
+    rc = rc == 0 ? put(json, "\"", 1) : rc;
+    rc = rc == 0 ? put_text(json, name) : rc;
+    return rc == 0 ? put(json, "\":", 2) : rc;
+}
+
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+static int put_escaped(struct json *json, unsigned char c)
 {
     char text[8];
-    if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
-        text[0] = (char)c;
-        return put(json, text, 1);
-    }
     int n = snprintf(text, sizeof text, c == '"' || c == '\\' ? "\\%c" : "\\u%04x", c);
     return put(json, text, (size_t)n);
 }
 
+/* As much of it as is plain goes in one piece, one byte if none is. */
+static int put_some(struct json *json, const unsigned char *data, size_t len, size_t *n)
+{
+    for (*n = 0; *n < len && is_plain(data[*n]);)
+        ++*n;
+    if (*n > 0)
+        return put(json, (const char *)data, *n);
+    *n = 1;
+    return put_escaped(json, data[0]);
+}
+
 static int put_string(struct json *json, const unsigned char *data, size_t len)
 {
+    const size_t shown = len < JSON_VALUE_MAX ? len : JSON_VALUE_MAX;
     int rc = put(json, "\"", 1);
-    for (size_t i = 0; rc == 0 && i < len && i < JSON_VALUE_MAX; i++)
-        rc = put_byte(json, data[i]);
-    if (rc == 0 && len > JSON_VALUE_MAX)
+    for (size_t at = 0, n; rc == 0 && at < shown; at += n)
+        rc = put_some(json, data + at, shown - at, &n);
+    if (rc == 0 && len > shown)
         rc = put(json, "...", 3);
     return rc == 0 ? put(json, "\"", 1) : -1;
 }
@@ -86,19 +107,20 @@ void json_texts(struct json *json, const char *name, const char *const *values, 
 
 void json_uint(struct json *json, const char *name, uint64_t value)
 {
-    char text[24];
-    size_t start = json->len;
-    int n = snprintf(text, sizeof text, "%" PRIu64, value);
+    char digits[20];
+    size_t start = json->len, at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
     int rc = put_name(json, name);
-    commit(json, start, rc == 0 ? put(json, text, (size_t)n) : rc);
+    commit(json, start, rc == 0 ? put(json, digits + at, sizeof digits - at) : rc);
 }
 
 void json_bool(struct json *json, const char *name, bool value)
 {
     size_t start = json->len;
-    const char *text = value ? "true" : "false";
     int rc = put_name(json, name);
-    commit(json, start, rc == 0 ? put(json, text, strlen(text)) : rc);
+    commit(json, start, rc == 0 ? put_text(json, value ? "true" : "false") : rc);
 }
 
 void json_open(struct json *json, const char *name)
