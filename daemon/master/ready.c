@@ -10,17 +10,19 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 
 enum {
     KEEP_MS = 10000,   /* how long one waits for its command */
+    HABITS = 64,       /* kinds whose commands are remembered */
     TASKS_LEAST = 100, /* of a tenant's total: each that waits is one of them */
 };
 
 /* What sandboxes have in common that can stand in for one another. */
 struct kind {
-    const struct generation *generation;
+    uint64_t generation;    /* its number */
     size_t tenant, sandbox; /* indices in its policy */
     uint64_t memory;        /* bytes, as in struct exec_limits */
 };
@@ -36,6 +38,16 @@ struct ready {
     int pidfd; /* -1: not answered yet */
     struct loop_timer timer;
 };
+
+/* When a command of a kind came last, and whether what was built ahead for the next was of use. */
+struct habit {
+    struct kind kind;
+    uint64_t began_ms;
+    bool wasted;
+};
+
+/* The newest first; a kind that has fallen out is as one that was never there. */
+static struct habit habits[HABITS];
 
 static bool is_same(const struct kind *a, const struct kind *b)
 {
@@ -57,8 +69,8 @@ static bool kind_of(const struct exec *exec, struct kind *kind)
     if (tenant == NULL || exec->generation != exec->server->current ||
         !can_be_ahead(exec_spec(exec), tenant))
         return false;
-    *kind = (struct kind){exec->generation, (size_t)(tenant - policy->tenants), exec->sandbox,
-                          exec->limits.memory};
+    *kind = (struct kind){exec->generation->number, (size_t)(tenant - policy->tenants),
+                          exec->sandbox, exec->limits.memory};
     return true;
 }
 
@@ -80,6 +92,29 @@ static bool is_room(const struct server *server, const struct kind *kind)
         of_tenant += ready->kind.tenant == kind->tenant;
     }
     return n < most && of_tenant < (most + 1) / 2;
+}
+
+/* Moves it to the front; there it is new if it was nowhere. */
+static struct habit *find_habit(const struct kind *kind)
+{
+    size_t i = 0;
+    while (i < HABITS - 1 && !is_same(&habits[i].kind, kind))
+        i++;
+    struct habit habit = {.kind = *kind};
+    if (is_same(&habits[i].kind, kind))
+        habit = habits[i];
+    memmove(&habits[1], &habits[0], i * sizeof *habits);
+    habits[0] = habit;
+    return &habits[0];
+}
+
+/* Whoever comes too seldom for what waits is not built any until he comes more often. */
+static bool is_worth_it(const struct kind *kind)
+{
+    struct habit *habit = find_habit(kind);
+    uint64_t now = loop_now_ms(), before = habit->began_ms;
+    habit->began_ms = now;
+    return !habit->wasted || now - before < KEEP_MS;
 }
 
 static struct ready *unlink_at(struct ready **at)
@@ -111,7 +146,9 @@ static void drop_one(struct ready *ready)
 
 static void on_kept_long(struct loop_timer *timer)
 {
-    drop_one(CONTAINER_OF(timer, struct ready, timer));
+    struct ready *ready = CONTAINER_OF(timer, struct ready, timer);
+    find_habit(&ready->kind)->wasted = true;
+    drop_one(ready);
 }
 
 void ready_drop(struct server *server, const struct generation *generation)
@@ -143,6 +180,7 @@ bool ready_take(struct exec *exec, const struct decision *decision, const struct
     exec->report_fd = steal_fd(&ready->report_fd);
     exec->leaf = steal_ptr(ready->leaf);
     leaf_watch(exec->leaf, exec);
+    find_habit(&kind)->wasted = false;
     exec->pidfd = steal_fd(&ready->pidfd);
     end(ready);
     return true;
@@ -187,7 +225,7 @@ void ready_renew(struct exec *exec)
     struct kind kind;
     if (server->stopping || server->paused || drain_refuses(server) || !generation->ready ||
         generation->n_unanswered > 0 || generation->waiting != NULL || !kind_of(exec, &kind) ||
-        *find(server, &kind) != NULL || !is_room(server, &kind))
+        *find(server, &kind) != NULL || !is_room(server, &kind) || !is_worth_it(&kind))
         return;
     struct err err = {0};
     struct ready *ready = calloc(1, sizeof *ready);

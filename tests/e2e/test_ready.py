@@ -113,6 +113,22 @@ class Ready(PosternTest):
         self.assert_serves()
         self.wait_ready(3)
 
+    def test_who_comes_seldom(self):
+        """What nobody came for in time is not built again before commands come more often."""
+        server = self.start()
+        self.assert_serves()
+        self.wait_ready()
+        wait_until(lambda: not server.ready_pids(), 30, "the end of its time")
+        client = server.popen_ssh("acme", "read x; exit 3")
+        wait_until(server.worker_pids, 20, "its command")
+        client.communicate(b"x\n", timeout=30 * PATIENCE)
+        self.assertEqual(client.returncode, 3)
+        self.assertEqual(server.ready_pids(), [])
+        self.assert_serves()
+        self.wait_ready()
+        self.assert_serves()
+        self.wait_ready()
+
     def test_a_small_total(self):
         """In the tenant's cgroup each that waits is one task that its commands can't have."""
         server = self.start()
@@ -231,6 +247,8 @@ class Ready(PosternTest):
         old = self.wait_ready()
         os.kill(server.process.pid, signal.SIGUSR2)
         server.wait_log("re-executed: posternd", 30)
+        # What begins before that is of a policy for whose commands none is built any more.
+        server.wait_log("reloaded: generation 2", 30)
         wait_until(lambda: not server.ready_pids(), 20, "their end")
         client.communicate(b"x\n", timeout=30 * PATIENCE)
         self.assertEqual(client.returncode, 6)
