@@ -202,6 +202,11 @@ void policy_free(struct policy *policy)
     free(policy);
 }
 
+int policy_freeze(const struct policy *policy)
+{
+    return pool_freeze(policy->pool);
+}
+
 const struct tenant *policy_find_tenant(const struct policy *policy, const char *name)
 {
     size_t low = 0;

@@ -418,6 +418,10 @@ struct policy_source {
  */
 struct policy *policy_load(const struct policy_source *source, struct diags *diags);
 void policy_free(struct policy *policy);
+
+/* For a process that forks often and has this policy to itself: pool_freeze() of all that it owns.
+ */
+int policy_freeze(const struct policy *policy);
 void diags_free(struct diags *diags);
 
 /* "file:line: error: text (hint)", or warning, without a newline. */

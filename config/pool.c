@@ -1,11 +1,14 @@
 #include "pool.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 struct pool_block {
     struct pool_block *next;
@@ -23,7 +26,7 @@ struct pool_hook {
 /* Each allocation is a block of its own: the sanitizer sees what reaches beyond one. */
 enum { CHUNK_FIRST = 0, CHUNK_MAX = 0, MAPPED_LEAST = INT_MAX };
 #else
-enum { CHUNK_FIRST = 4096, CHUNK_MAX = 1 << 20, MAPPED_LEAST = 1 << 16 };
+enum { CHUNK_FIRST = 4096, CHUNK_MAX = 4 << 20, MAPPED_LEAST = 1 << 16 };
 #endif
 enum { ALIGN = _Alignof(max_align_t) };
 
@@ -43,6 +46,49 @@ static void give_block(struct pool_block *block)
         free(block);
     else
         (void)munmap(block, block->size);
+}
+
+static int write_all(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -1;
+        data += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+/* In its place comes a file with the same content, which nobody has written to: of such a mapping
+ * a fork(2) copies no page tables. */
+static int freeze_block(struct pool_block *block)
+{
+    enum { SEALS = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL };
+    const size_t size = block->size;
+    int fd = memfd_create("policy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -1;
+    int rc = write_all(fd, (const char *)block, size);
+    if (rc == 0)
+        rc = fcntl(fd, F_ADD_SEALS, SEALS);
+    if (rc == 0 && mmap(block, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED)
+        rc = -1;
+    (void)close(fd);
+    return rc;
+}
+
+int pool_freeze(struct pool *pool)
+{
+    int rc = 0;
+    for (struct pool_block *block = pool->blocks; rc == 0 && block != NULL; block = block->next)
+        if (block->size >= MAPPED_LEAST)
+            rc = freeze_block(block);
+    /* What is free in the last chunk may be frozen, too. */
+    pool->low = pool->high = NULL;
+    return rc;
 }
 
 static char *new_block(struct pool *pool, size_t size)

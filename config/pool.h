@@ -44,6 +44,14 @@ int pool_push_all(struct pool *pool, struct str_list *list, const struct str_lis
 /* Calls fn(arg) when the pool is freed, latest first, before any memory goes. */
 int pool_at_free(struct pool *pool, void (*fn)(void *arg), void *arg);
 
+/*
+ * What is in large chunks can only be read from now on, in this process and those that it forks;
+ * and fork(2), which otherwise takes longer the more there is, need copy nothing of it. What is
+ * taken from the pool later can be written. Returns 0, or -1 with errno; then some of it may be as
+ * before.
+ */
+int pool_freeze(struct pool *pool);
+
 void pool_free(struct pool *pool);
 
 #endif

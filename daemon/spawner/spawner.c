@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -302,6 +303,9 @@ static void spawner_main(const struct policy *policy, int link_fd)
         .maps = EGRESS_NO_MAPS,
     };
     struct err err = {0};
+    /* Each exec is a fork of this process: what it has in memory should be little, or shared. */
+    (void)policy_freeze(policy);
+    (void)malloc_trim(0);
     if (prepare_process(&spawner, link_fd, &err) < 0 || build_templates(&spawner, &err) < 0) {
         struct ipc_msg failed = {.type = MSG_SPAWNER_FAILED, .spawner_failed = {.text = err.text}};
         (void)ipc_send(&spawner.link, &failed, NULL, 0, true, NULL);

@@ -5,11 +5,14 @@
 
 #include <setjmp.h>
 #include <stdalign.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -174,12 +177,50 @@ static void test_strmap(void **state)
     pool_free(&pool);
 }
 
+/* What was there can be read as before but not be written; what comes later can. */
+static void test_freeze(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {10, 5000, 100000, 3000000, 200};
+    enum { N = sizeof sizes / sizeof *sizes };
+    struct pool pool = {0};
+    unsigned char *data[N];
+    for (unsigned i = 0; i < N; i++) {
+        data[i] = pool_alloc(&pool, sizes[i]);
+        assert_non_null(data[i]);
+        memset(data[i], (int)i + 1, sizes[i]);
+    }
+    assert_int_equal(pool_freeze(&pool), 0);
+    for (unsigned i = 0; i < N; i++)
+        for (size_t k = 0; k < sizes[i]; k++)
+            assert_int_equal(data[i][k], i + 1);
+    unsigned char *later = pool_alloc(&pool, 5000);
+    assert_non_null(later);
+    assert_true(is_zero(later, 5000));
+    memset(later, 7, 5000);
+#ifndef POSTERN_SANITIZE
+    /* With a sanitizer no chunk is large. */
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        signal(SIGSEGV, SIG_DFL);
+        data[3][1500000] = 0;
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+#endif
+    pool_free(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_allocations), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_arrays),      cmocka_unit_test(test_arrays_at_once),
-        cmocka_unit_test(test_hooks),       cmocka_unit_test(test_strmap),
+        cmocka_unit_test(test_allocations),    cmocka_unit_test(test_freeze),
+        cmocka_unit_test(test_refusals),       cmocka_unit_test(test_arrays),
+        cmocka_unit_test(test_arrays_at_once), cmocka_unit_test(test_hooks),
+        cmocka_unit_test(test_strmap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
