@@ -116,7 +116,6 @@ struct server_config {
     uint32_t startups_percent;    /* with this likelihood, growing up to max_startups; default 30 */
     uint32_t max_startups_source; /* the same of one source, or COUNT_INFINITY; default 20 */
     uint32_t max_connections_source;   /* of one source at once; default COUNT_INFINITY */
-    uint32_t ready_sandboxes;          /* that are built ahead, at most; default 8 */
     uint32_t max_channels;             /* open at once per connection; default 256 */
     char *algorithms[ALGORITHM_KINDS]; /* names with commas between them, best first */
     uint64_t rekey_bytes;      /* that one key may carry, SPEC_INFINITY: any; default 1 GiB */
@@ -130,6 +129,7 @@ struct server_config {
     char *metrics_file; /* ends in ".prom"; NULL: none is written */
     uint64_t metrics_ms;      /* between two writings; default 15 s */
     uint32_t metrics_tenants; /* that have series of their own; default 200 */
+    uint32_t ready_sandboxes; /* that are built ahead, at most; default 8 */
     enum limits_mode limits;
     enum audit_mode audit_mode; /* default best-effort */
     bool limits_unclear; /* `limits` or `cgroup` was refused: seen while a policy is judged alone */
